@@ -1,0 +1,43 @@
+.PHONY: book test serve data notebooks lock clean distclean
+SHELL  := /bin/bash -o pipefail
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+RUN    := .venv/bin/python -m
+READY  := .venv/ready
+export PYTHONWARNINGS := ignore::DeprecationWarning
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+
+book: $(READY)
+	@$(RUN) retribution.book
+
+test: $(READY)
+	@echo "1/4 data"      && $(RUN) retribution check
+	@echo "2/4 package"   && $(RUN) pytest -q tests --ignore tests/test_book.py
+	@echo "3/4 notebooks" && $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
+	@echo "4/4 book"      && $(RUN) pytest -q tests/test_book.py
+	@echo "Everything passed: data, package, notebooks, book."
+
+serve: book
+	@echo "Serving on http://127.0.0.1:8000 (stop with Ctrl-C)"
+	@$(RUN) http.server -b 127.0.0.1 -d _build/html 8000
+
+data: $(READY)            # after an edit in data/: new hashes and row counts, then the check
+	@$(RUN) retribution refresh
+
+notebooks: $(READY)       # after an edit in chapters/ or data/: run them and store their outputs
+	@$(RUN) retribution.book execute
+
+lock:
+	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 -q -o requirements.txt
+
+$(READY): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Name one with: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) (once; a few minutes without uv)"
+	@rm -rf .venv
+	@if command -v uv >/dev/null; then uv venv -q -p $(PYTHON) .venv && uv pip install -q -p .venv --require-hashes -r requirements.txt && uv pip install -q -p .venv --no-deps --no-build-isolation -e .; \
+	else $(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt && .venv/bin/pip install -q --no-deps --no-build-isolation -e .; fi
+	@touch $@
+
+clean:
+	rm -rf _build .pytest_cache
+distclean: clean
+	rm -rf .venv *.egg-info

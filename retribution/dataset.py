@@ -1,0 +1,240 @@
+"""Read the data package, check it against its descriptor, and derive one estimate per event."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+MEASURES = ("munitions", "killed", "wounded")
+
+
+class DataError(ValueError):
+    """The data package breaks its own descriptor; ``problems`` lists every breach, one line each."""
+
+    def __init__(self, problems):
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The tables of the data package as typed frames, in the column order of the descriptor.
+
+    Dates are ``datetime64``, integers ``Int64``, listed values ``category`` (ordered where the descriptor says
+    so), other text ``str``; an empty cell is missing. ``events`` also carries what ``estimate`` derives.
+    ``geo`` holds the two outlines as GeoJSON, ``descriptor`` the parsed ``datapackage.json``, ``fingerprint``
+    its SHA-256, which fixes the content of every file since the descriptor lists their hashes.
+    """
+
+    events: pd.DataFrame
+    reports: pd.DataFrame
+    sources: pd.DataFrame
+    places: pd.DataFrame
+    actors: pd.DataFrame
+    claims: pd.DataFrame
+    evidence: pd.DataFrame
+    series: pd.DataFrame
+    counters: pd.DataFrame
+    retired: pd.DataFrame
+    corrections: pd.DataFrame
+    geo: dict
+    descriptor: dict
+    fingerprint: str
+
+
+def load(folder=DATA):
+    """Return the ``Dataset`` in ``folder``; raise ``DataError`` naming every breach of its descriptor."""
+    folder = Path(folder)
+    descriptor, raw = _read_descriptor(folder)
+    problems, frames, geo = [], {}, {}
+    for resource in descriptor["resources"]:
+        content = _read_file(folder, resource, problems)
+        if content is None:
+            continue
+        if resource["format"] == "geojson":
+            geo[resource["name"].removeprefix("geo-")] = json.loads(content)
+        else:
+            frame = _parse(resource, content, problems)
+            if frame is not None:
+                frames[resource["name"]] = frame
+    for resource in descriptor["resources"]:
+        if resource["name"] in frames:
+            _check_table(resource, frames, problems)
+    if problems:
+        raise DataError(problems)
+    events = frames["events"].join(estimate(frames["reports"], frames["sources"]), on="event_id")
+    events["origins"] = events["origins"].fillna(0).astype(int)
+    return Dataset(**frames | {"events": events}, geo=geo, descriptor=descriptor, fingerprint=hashlib.sha256(raw).hexdigest())
+
+
+def estimate(reports, sources):
+    """Return one row per event: ``origins`` and, per measure, ``_low``, ``_best`` and ``_high`` (Int64).
+
+    Reprints do not count twice: within an origin only the figures last published stand (all of them where none
+    is dated). An origin's interval is the hull of those figures, ``high`` being ``low`` where a source gives no
+    upper figure. Over origins, ``low`` is the least low, ``high`` the greatest high and ``best`` the lower
+    median of the lows, so that it is a figure somebody reported. After the low, best and high estimates of
+    UCDP GED (Sundberg and Melander 2013), with origins in the place of a coder's judgement.
+    """
+    rows = reports.merge(sources[["source_id", "origin", "published"]], on="source_id")
+    rows["published"] = rows["published"].fillna(pd.Timestamp(0))
+    out = rows.groupby("event_id")["origin"].nunique().to_frame("origins")
+    for measure in MEASURES:
+        low, high = f"{measure}_low", f"{measure}_high"
+        given = rows[rows[low].notna()]
+        last = given.groupby(["event_id", "origin"])["published"].transform("max")
+        given = given[given["published"] == last]
+        given = given.assign(**{high: given[high].fillna(given[low])})
+        by_origin = given.groupby(["event_id", "origin"]).agg({low: "min", high: "max"}).groupby("event_id")
+        out[low] = by_origin[low].min()
+        out[f"{measure}_best"] = by_origin[low].quantile(0.5, interpolation="lower").astype("Int64")
+        out[high] = by_origin[high].max()
+    return out
+
+
+def refresh(folder=DATA):
+    """Write the present hash, size and row count of every file into ``datapackage.json``."""
+    folder = Path(folder)
+    descriptor, _ = _read_descriptor(folder)
+    for resource in descriptor["resources"]:
+        content = (folder / resource["path"]).read_bytes()
+        resource["hash"] = "sha256:" + hashlib.sha256(content).hexdigest()
+        resource["bytes"] = len(content)
+        if resource["format"] == "csv":
+            resource["rows"] = len(pd.read_csv(folder / resource["path"], dtype=str))
+    text = json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n"
+    (folder / "datapackage.json").write_text(text, encoding="utf-8")
+
+
+def _read_descriptor(folder):
+    try:
+        raw = (folder / "datapackage.json").read_bytes()
+        return json.loads(raw), raw
+    except FileNotFoundError:
+        raise DataError([f"{folder / 'datapackage.json'}: file is missing (rule: descriptor)"]) from None
+    except ValueError as error:
+        raise DataError([f"datapackage.json: not valid JSON: {error} (rule: descriptor)"]) from None
+
+
+def _read_file(folder, resource, problems):
+    path = resource["path"]
+    try:
+        content = (folder / path).read_bytes()
+    except FileNotFoundError:
+        problems.append(f"{path}: file is missing (rule: path)")
+        return None
+    if "sha256:" + hashlib.sha256(content).hexdigest() != resource.get("hash"):
+        problems.append(f"{path}: content differs from the hash in datapackage.json; if the edit is meant, run: make data (rule: hash)")
+    return content
+
+
+def _parse(resource, content, problems):
+    """Return the resource's frame with every cell typed, or None where the file is no table of these columns."""
+    import io
+
+    path, fields = resource["path"], resource["schema"]["fields"]
+    try:
+        text = pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False, na_values=[], index_col=False, encoding="utf-8")
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        problems.append(f"{path}: cannot be read as CSV in UTF-8: {str(error).strip()} (rule: format)")
+        return None
+    names = [f["name"] for f in fields]
+    missing, extra = [n for n in names if n not in text], [n for n in text if n not in names]
+    problems += [f"{path}, column {n}: is missing (rule: fields)" for n in missing]
+    problems += [f"{path}, column {n}: is not in the descriptor (rule: fields)" for n in extra]
+    if missing or extra:
+        return None
+    if len(text) != resource.get("rows"):
+        problems.append(f"{path}: has {len(text)} rows, datapackage.json says {resource.get('rows')}; if the edit is meant, run: make data (rule: rows)")
+    _report(problems, path, text.isna().any(axis=1), None, None, "has fewer cells than the header", "format")
+    text = text.fillna("")
+    frame = pd.DataFrame(index=text.index)
+    for field in fields:
+        frame[field["name"]] = _parse_column(path, field, text[field["name"]], problems)
+    return frame
+
+
+def _parse_column(path, field, text, problems):
+    name, kind, rules = field["name"], field["type"], field.get("constraints", {})
+    empty = text == ""
+
+    def breach(mask, rule, says):
+        _report(problems, path, mask & ~empty, name, text, says, rule)
+
+    if rules.get("required"):
+        _report(problems, path, empty, name, text, "must not be empty", "required")
+    if rules.get("unique"):
+        breach(text.duplicated(), "unique", "is there already")
+    breach(text != text.str.strip(), "spaces", "has spaces around it")
+    if kind == "date":
+        values = pd.to_datetime(text.where(text.str.fullmatch(r"\d{4}-\d{2}-\d{2}")), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
+        breach(values.isna(), "type", "is not a date (YYYY-MM-DD)")
+    elif kind == "integer":
+        values = pd.to_numeric(text.where(text.str.fullmatch(r"-?\d{1,15}")), errors="coerce").astype("Int64")
+        breach(values.isna(), "type", "is not a whole number")
+    elif kind == "number":
+        values = pd.to_numeric(text.where(text.str.fullmatch(r"-?\d{1,15}(\.\d+)?")), errors="coerce").astype("Float64")
+        breach(values.isna(), "type", "is not a number")
+    elif kind == "boolean":
+        values = text.map({"true": True, "false": False}).astype("boolean")
+        breach(values.isna(), "type", "is not true or false")
+    else:
+        values = text.mask(empty)
+    if "minimum" in rules:
+        breach((values < rules["minimum"]).fillna(False).astype(bool), "minimum", f"is below {rules['minimum']}")
+    if "maximum" in rules:
+        breach((values > rules["maximum"]).fillna(False).astype(bool), "maximum", f"is above {rules['maximum']}")
+    if "maxLength" in rules:
+        breach(text.str.len() > rules["maxLength"], "maxLength", f"is longer than {rules['maxLength']} characters")
+    if "pattern" in rules:
+        breach(~text.str.fullmatch(rules["pattern"]), "pattern", f"does not match {rules['pattern']}")
+    if "enum" in rules:
+        listed = [str(v) for v in rules["enum"]]
+        breach(~text.isin(listed), "enum", f"is not one of {', '.join(listed)}")
+        if kind == "string":
+            values = pd.Categorical(values.where(text.isin(listed)), listed, ordered=field.get("categoriesOrdered", False))
+    return values
+
+
+def _check_table(resource, frames, problems):
+    """Check keys within and between tables, and the rules that relate two columns of a row."""
+    name, path, schema = resource["name"], resource["path"], resource["schema"]
+    frame = frames[name]
+
+    def breach(mask, column, says, rule):
+        _report(problems, path, mask, column, frame[column], says, rule)
+
+    key = schema.get("primaryKey", [])
+    if len(key) > 1:
+        breach(frame.duplicated(key), key[-1], f"stands twice for the same {', '.join(key[:-1])}", "primaryKey")
+    for foreign in schema.get("foreignKeys", []):
+        column, table = foreign["fields"][0], foreign["reference"]["resource"] or name
+        if table in frames:
+            known = frames[table][foreign["reference"]["fields"][0]]
+            breach(frame[column].notna() & ~frame[column].isin(known), column, f"is not in {table}.csv", "foreignKeys")
+    for first, last in resource.get("ordered", []):
+        breach((frame[first] > frame[last]).fillna(False).astype(bool), last, f"is below {first}", "ordered")
+    for column, other in resource.get("needs", []):
+        breach(frame[column].notna() & frame[other].isna(), column, f"is given without {other}", "needs")
+    for column, other in resource.get("together", []):
+        breach(frame[column].notna() != frame[other].notna(), column, f"and {other} must both be given or both be empty", "together")
+    for column, other in resource.get("starts", []):
+        breach(frame[column].str[:10] != frame[other].dt.strftime("%Y-%m-%d"), column, f"does not begin with {other}", "starts")
+    for columns in resource.get("oneOf", []):
+        breach(frame[columns].notna().sum(axis=1) != 1, columns[0], f"exactly one of {', '.join(columns)} must be given", "oneOf")
+    for columns in resource.get("anyOf", []):
+        breach(frame[columns].isna().all(axis=1), columns[0], f"at least one of {', '.join(columns)} must be given", "anyOf")
+    if allowed := resource.get("allowed"):
+        pairs = {(by, value) for by, values in allowed["values"].items() for value in values}
+        found = pd.Series(list(zip(frame[allowed["by"]], frame[allowed["column"]])), frame.index)
+        breach(~found.isin(pairs), allowed["column"], f"does not go with its {allowed['by']}", "allowed")
+
+
+def _report(problems, path, mask, column, values, says, rule):
+    for row in mask.index[mask.astype(bool)]:
+        value = "" if values is None or pd.isna(values[row]) else f"{str(values[row])[:80]!r} "
+        where = f"{path}, row {row + 2}" + (f", column {column}" if column else "")
+        problems.append(f"{where}: {value}{says} (rule: {rule})")
