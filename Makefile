@@ -33,7 +33,7 @@ $(READY): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Name one with: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version) (once; a few minutes without uv)"
 	@rm -rf .venv
-	@if command -v uv >/dev/null; then uv venv -q -p $(PYTHON) .venv && uv pip install -q -p .venv --require-hashes -r requirements.txt && uv pip install -q -p .venv --no-deps --no-build-isolation -e .; \
+	@if command -v uv >/dev/null; then uv venv -q -p $(PYTHON) .venv && uv pip install -q --compile-bytecode -p .venv --require-hashes -r requirements.txt && uv pip install -q -p .venv --no-deps --no-build-isolation -e .; \
 	else $(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt && .venv/bin/pip install -q --no-deps --no-build-isolation -e .; fi
 	@touch $@
 

@@ -38,6 +38,7 @@ class Dataset:
     evidence: pd.DataFrame
     series: pd.DataFrame
     counters: pd.DataFrame
+    verification: pd.DataFrame
     retired: pd.DataFrame
     corrections: pd.DataFrame
     geo: dict
@@ -73,7 +74,7 @@ def load(folder=DATA):
 def estimate(reports, sources):
     """Return one row per event: ``origins`` and, per measure, ``_low``, ``_best`` and ``_high`` (Int64).
 
-    Reprints do not count twice: within an origin only the figures last published stand (all of them where none
+    Pages whose reporting is not stated count as an origin only where an event has no other. Reprints do not count twice: within an origin only the figures last published stand (all of them where none
     is dated). An origin's interval is the hull of those figures, ``high`` being ``low`` where a source gives no
     upper figure. Over origins, ``low`` is the least low, ``high`` the greatest high and ``best`` the lower
     median of the lows, so that it is a figure somebody reported. After the low, best and high estimates of
@@ -81,7 +82,8 @@ def estimate(reports, sources):
     """
     rows = reports.merge(sources[["source_id", "origin", "published"]], on="source_id")
     rows["published"] = rows["published"].fillna(pd.Timestamp(0))
-    out = rows.groupby("event_id")["origin"].nunique().to_frame("origins")
+    known = rows["origin"].where(rows["origin"] != "Not stated")
+    out = known.groupby(rows["event_id"]).nunique().clip(lower=1).to_frame("origins")
     for measure in MEASURES:
         low, high = f"{measure}_low", f"{measure}_high"
         given = rows[rows[low].notna()]

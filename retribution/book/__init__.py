@@ -1,0 +1,10 @@
+"""What the build adds to Sphinx: figures, the line under each title, the register, and nothing from outside."""
+
+from . import figures, pages, register
+
+
+def setup(app):
+    """Connect each module; called by Sphinx."""
+    for module in (figures, pages, register):
+        module.setup(app)
+    return {"version": "0.1.0", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,105 @@
+"""Build the book, or run its notebooks and store their outputs: ``python -m retribution.book [execute]``."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.executors import load_executor
+from nbclient import NotebookClient
+
+from .. import DATA, DataError, load
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / "_build"
+NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+
+
+def build():
+    """Check the data, run what changed, build the pages; return the exit status."""
+    start = time.perf_counter()
+    try:
+        load()
+    except DataError as error:
+        print(error, f"The book was not built: data/ breaks its descriptor in {len(error.problems)} place(s).", sep="\n", file=sys.stderr)
+        return 1
+    _drop_stale_cache()
+    print("Running the notebooks that changed", flush=True)
+    if failed := _run_into_cache():
+        print(*failed, "The book was not built: a notebook failed.", sep="\n", file=sys.stderr)
+        return 1
+    ran = time.perf_counter()
+    print("Building the pages", flush=True)
+    shutil.rmtree(BUILD / "html", ignore_errors=True)
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going", "-q"]
+    log = subprocess.run(command, env=os.environ | {"TZ": "UTC"}, capture_output=True, text=True)
+    if log.returncode:
+        print(log.stdout, log.stderr, "The book was not built: see the first warning or error above.", sep="\n", file=sys.stderr)
+        return 1
+    _copy_downloads()
+    end = time.perf_counter()
+    print(f"Built in {end - start:.1f} s (notebooks {ran - start:.1f}, pages {end - ran:.1f}). Open {BUILD / 'html' / 'index.html'}")
+    return 0
+
+
+def _drop_stale_cache():
+    """Forget stored executions when anything a notebook reads, other than itself, has changed."""
+    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").glob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv"])
+    key = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in parts if p.is_file())).hexdigest()
+    mark = BUILD / "inputs"
+    if not mark.exists() or mark.read_text() != key:
+        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        BUILD.mkdir(exist_ok=True)
+        mark.write_text(key)
+
+
+def _run_into_cache():
+    """Run the notebooks whose code is not cached yet, side by side; return a line for each that failed."""
+    cache = get_cache(BUILD / ".jupyter_cache")
+    for record in cache.list_project_records():
+        cache.remove_nb_from_project(record.pk)
+    for path in [*NOTEBOOKS, ROOT / "index.md"]:
+        reader = "nbformat" if path.suffix == ".ipynb" else "myst_nb_md"
+        cache.add_nb_to_project(str(path), read_data={"name": reader, "type": "plugin"})
+    result = load_executor("local-parallel", cache).run_and_cache(timeout=300)
+    records = {record.uri: record.traceback for record in cache.list_project_records()}
+    return [f"{uri}:\n{records[uri] or 'could not be run'}" for uri in [*result.excepted, *result.errored]]
+
+
+def _copy_downloads():
+    """Publish notebooks and data at addresses that do not change between builds."""
+    shutil.copytree(DATA, BUILD / "html" / "data", dirs_exist_ok=True)
+    (BUILD / "html" / "notebooks").mkdir()
+    for path in NOTEBOOKS:
+        shutil.copy(path, BUILD / "html" / "notebooks")
+
+
+def execute():
+    """Run every notebook from the top and store its outputs, without times or versions; return the exit status."""
+    def run(path):
+        start = time.perf_counter()
+        notebook = nbformat.read(path, 4)
+        NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+        notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+        seconds = time.perf_counter() - start
+        nbformat.write(notebook, path)
+        print(f"{path.stem}: {seconds:.1f} s", flush=True)
+        return path.stem, seconds
+
+    last = [p for p in NOTEBOOKS if p.stem == "reproduce"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        times = list(pool.map(run, [p for p in NOTEBOOKS if p not in last]))
+    rows = "".join(f"{name},{seconds:.1f}\n" for name, seconds in times)
+    (ROOT / "chapters" / "timings.csv").write_text("notebook,seconds\n" + rows, encoding="utf-8")
+    for path in last:
+        run(path)
+    return 0
+
+
+sys.exit(execute() if sys.argv[1:] == ["execute"] else build())
