@@ -19,7 +19,7 @@ def tell(**numbers):
     prefix = "application/papermill.record/"
     for name, value in numbers.items():
         display(
-            {prefix + "text/plain": str(value)},
+            {prefix + "text/plain": repr(str(value))},
             raw=True,
             metadata={"scrapbook": {"name": name, "mime_prefix": prefix}},
         )

@@ -10,9 +10,9 @@ def main(arguments):
     if arguments not in (["check"], ["refresh"]):
         print(__doc__, file=sys.stderr)
         return 2
-    if arguments == ["refresh"]:
-        refresh()
     try:
+        if arguments == ["refresh"]:
+            refresh()
         data = load()
     except DataError as error:
         print(error, file=sys.stderr)

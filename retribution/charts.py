@@ -1,12 +1,13 @@
 """The look of the book's charts, and the one call that makes a chart a figure."""
 
 import altair as alt
+import pandas as pd
 
 MIME = "application/vnd.vegalite.v6+json"
 WIDTH = 660
 
 # Okabe and Ito (2008), darkened to 3:1 on white where needed; the build maps each to its twin in the dark theme.
-INK, MUTED, RULE, LAND = "#1c2733", "#56626f", "#d4d9df", "#eef0f2"
+INK, MUTED, RULE, LAND, HOME = "#1c2733", "#56626f", "#d4d9df", "#e6e9ec", "#fbfbf8"
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GOLD = "#0072b2", "#c2570c", "#00795a", "#b3261e", "#8f4a86", "#3a8fc4", "#9a7200"
 
 DOMAINS = {
@@ -23,6 +24,7 @@ WEAPONS = {
     "drone": ("Drone", SKY),
     "other": ("Other", MUTED),
 }
+NEIGHBOURS = [("IRAN", 34.6, 47.4), ("SYRIA", 35.2, 39.2), ("TURKEY", 37.3, 40.5), ("SAUDI ARABIA", 30.2, 41.0), ("JORDAN", 31.7, 38.1), ("KUWAIT", 29.3, 47.65)]
 VERDICTS = {
     "supported": ("Supported", BLUE),
     "partly": ("Partly", SKY),
@@ -36,19 +38,19 @@ VERDICTS = {
 def _theme():
     text = {"labelColor": MUTED, "titleColor": MUTED, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
     return {
-        "width": WIDTH,
-        "height": 260,
         "background": "transparent",
-        "padding": 4,
+        "padding": {"left": 8, "right": 8, "top": 4, "bottom": 4},
         "config": {
-            "font": "system-ui, Arial, sans-serif",
+            "font": "Arial, Liberation Sans, Helvetica, sans-serif",
             "axis": text | {"gridColor": RULE, "domainColor": MUTED, "tickColor": MUTED, "labelLimit": 240},
+            "axisQuantitative": {"labelOverlap": "greedy", "labelSeparation": 4},
+            "axisTemporal": {"labelOverlap": "greedy", "labelSeparation": 6},
             "header": text | {"labelFontWeight": "bold"},
             "legend": text | {"orient": "top", "title": None, "symbolType": "square", "columns": 3, "labelLimit": 240},
             "title": {"anchor": "start", "color": INK, "fontSize": 13},
             "text": {"color": INK, "fontSize": 12},
             "rule": {"color": MUTED},
-            "view": {"stroke": None},
+            "view": {"stroke": None, "continuousWidth": WIDTH, "discreteWidth": WIDTH, "continuousHeight": 260},
         },
     }
 
@@ -88,20 +90,39 @@ def origins(data, events, most=5):
     """Return a sentence naming the origins behind ``events`` (a frame with ``event_id``), most used first."""
     rows = data.reports[data.reports["event_id"].isin(events["event_id"])].merge(data.sources, on="source_id")
     count = rows.groupby("origin").size().reset_index(name="n").sort_values(["n", "origin"], ascending=[False, True])
+    count = count[count["origin"] != "Not stated"]
     named = ", ".join(count["origin"].head(most))
     rest = f" and {len(count) - most} more" if len(count) > most else ""
-    return f"{len(rows)} reports in {rows['source_id'].nunique()} documents, by {named}{rest}."
+    return f"{len(rows):,} reports in {rows['source_id'].nunique():,} documents, by {named}{rest}."
+
+
+def names(rows, always, project):
+    """Return two layers of site names: those of ``always``, and the rest, which a narrow page leaves out."""
+    def layer(part, **mark):
+        text = alt.Chart(part).mark_text(align="left", dx=9, dy=-7, fontSize=11, **mark)
+        return text.encode(longitude="lon:Q", latitude="lat:Q", text="name:N").project(**project)
+
+    few = rows["name"].isin(always)
+    return layer(rows[few]) + layer(rows[~few], style="wide")
 
 
 def basemap(data, box, width=WIDTH, height=440):
-    """Return land and Iraqi governorates within ``box`` (west, south, east, north), and the projection to share."""
+    """Return land, Iraqi governorates and names of neighbours within ``box``, and the projection to share.
+
+    ``box`` is (west, south, east, north) in degrees.
+    """
     west, south, east, north = box
-    corners = {"type": "MultiPoint", "coordinates": [[west, south], [east, north]]}
+    corners = {"type": "Feature", "properties": {}, "geometry": {"type": "MultiPoint", "coordinates": [[west, south], [east, north]]}}
     project = dict(type="mercator", fit=corners, clipExtent=[[0, 0], [width, height]])
 
     def outline(features, **mark):
         return alt.Chart(alt.Data(values=features)).mark_geoshape(clip=True, **mark).properties(width=width, height=height).project(**project)
 
     land = outline(data.geo["land"]["features"], fill=LAND, stroke=MUTED, strokeWidth=0.8)
-    governorates = outline(data.geo["iraq-governorates"]["features"], fill=None, stroke=RULE, strokeWidth=0.7)
-    return land + governorates, project
+    iraq = [f for f in data.geo["land"]["features"] if f["properties"]["name"] == "Iraq"]
+    home = outline(iraq, fill=HOME, stroke=MUTED, strokeWidth=1.2)
+    governorates = outline(data.geo["iraq-governorates"]["features"], fill=None, stroke=RULE, strokeWidth=0.8)
+    names = pd.DataFrame(NEIGHBOURS, columns=["name", "lat", "lon"])
+    names = names[names["lat"].between(south, north) & names["lon"].between(west, east)]
+    labels = alt.Chart(names).mark_text(fontSize=11, color=MUTED).encode(longitude="lon:Q", latitude="lat:Q", text="name:N").project(**project)
+    return land + home + governorates + labels, project

@@ -1,6 +1,8 @@
 """Read the data package, check it against its descriptor, and derive one estimate per event."""
 
+import csv
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +58,10 @@ def load(folder=DATA):
         if content is None:
             continue
         if resource["format"] == "geojson":
-            geo[resource["name"].removeprefix("geo-")] = json.loads(content)
+            try:
+                geo[resource["name"].removeprefix("geo-")] = json.loads(content)
+            except ValueError as error:
+                problems.append(f"{resource['path']}: not valid JSON: {error} (rule: format)")
         else:
             frame = _parse(resource, content, problems)
             if frame is not None:
@@ -102,11 +107,14 @@ def refresh(folder=DATA):
     folder = Path(folder)
     descriptor, _ = _read_descriptor(folder)
     for resource in descriptor["resources"]:
-        content = (folder / resource["path"]).read_bytes()
+        try:
+            content = (folder / resource["path"]).read_bytes()
+            if resource["format"] == "csv":
+                resource["rows"] = len(_cells(content)) - 1
+        except (OSError, ValueError, csv.Error) as error:
+            raise DataError([f"{resource['path']}: cannot be read: {error} (rule: format)"]) from None
         resource["hash"] = "sha256:" + hashlib.sha256(content).hexdigest()
         resource["bytes"] = len(content)
-        if resource["format"] == "csv":
-            resource["rows"] = len(pd.read_csv(folder / resource["path"], dtype=str))
     text = json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n"
     (folder / "datapackage.json").write_text(text, encoding="utf-8")
 
@@ -114,11 +122,14 @@ def refresh(folder=DATA):
 def _read_descriptor(folder):
     try:
         raw = (folder / "datapackage.json").read_bytes()
-        return json.loads(raw), raw
+        descriptor = json.loads(raw)
+        if not (isinstance(descriptor, dict) and descriptor.get("resources")):
+            raise ValueError("it lists no resources")
+        return descriptor, raw
     except FileNotFoundError:
         raise DataError([f"{folder / 'datapackage.json'}: file is missing (rule: descriptor)"]) from None
     except ValueError as error:
-        raise DataError([f"datapackage.json: not valid JSON: {error} (rule: descriptor)"]) from None
+        raise DataError([f"datapackage.json: not a data package: {error} (rule: descriptor)"]) from None
 
 
 def _read_file(folder, resource, problems):
@@ -133,26 +144,29 @@ def _read_file(folder, resource, problems):
     return content
 
 
+def _cells(content):
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+
+
 def _parse(resource, content, problems):
     """Return the resource's frame with every cell typed, or None where the file is no table of these columns."""
-    import io
-
     path, fields = resource["path"], resource["schema"]["fields"]
     try:
-        text = pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False, na_values=[], index_col=False, encoding="utf-8")
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        problems.append(f"{path}: cannot be read as CSV in UTF-8: {str(error).strip()} (rule: format)")
+        header, *rows = _cells(content)
+    except (ValueError, csv.Error) as error:
+        problems.append(f"{path}: cannot be read as CSV in UTF-8: {error} (rule: format)")
         return None
     names = [f["name"] for f in fields]
-    missing, extra = [n for n in names if n not in text], [n for n in text if n not in names]
+    missing, extra = [n for n in names if n not in header], [n for i, n in enumerate(header) if n not in names or n in header[:i]]
     problems += [f"{path}, column {n}: is missing (rule: fields)" for n in missing]
     problems += [f"{path}, column {n}: is not in the descriptor (rule: fields)" for n in extra]
-    if missing or extra:
+    ragged = [n for n, row in enumerate(rows, 2) if len(row) != len(header)]
+    problems += [f"{path}, row {n}: has {len(rows[n - 2])} cells, the header {len(header)} (rule: format)" for n in ragged]
+    if missing or extra or ragged:
         return None
+    text = pd.DataFrame(rows, columns=header, dtype="str")
     if len(text) != resource.get("rows"):
         problems.append(f"{path}: has {len(text)} rows, datapackage.json says {resource.get('rows')}; if the edit is meant, run: make data (rule: rows)")
-    _report(problems, path, text.isna().any(axis=1), None, None, "has fewer cells than the header", "format")
-    text = text.fillna("")
     frame = pd.DataFrame(index=text.index)
     for field in fields:
         frame[field["name"]] = _parse_column(path, field, text[field["name"]], problems)

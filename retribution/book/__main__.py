@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from .. import DATA, DataError, load
 
@@ -40,7 +43,9 @@ def build():
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going", "-q"]
     log = subprocess.run(command, env=os.environ | {"TZ": "UTC"}, capture_output=True, text=True)
     if log.returncode:
-        print(log.stdout, log.stderr, "The book was not built: see the first warning or error above.", sep="\n", file=sys.stderr)
+        (BUILD / "build.log").write_text(log.stdout + log.stderr, encoding="utf-8")
+        lines = [line for line in (log.stdout + log.stderr).splitlines() if re.search(r"WARNING|ERROR|\w+Error\b", line)]
+        print(*lines, f"The book was not built. Everything it said: {BUILD / 'build.log'}", sep="\n", file=sys.stderr)
         return 1
     _copy_downloads()
     end = time.perf_counter()
@@ -73,11 +78,15 @@ def _run_into_cache():
 
 
 def _copy_downloads():
-    """Publish notebooks and data at addresses that do not change between builds."""
-    shutil.copytree(DATA, BUILD / "html" / "data", dirs_exist_ok=True)
-    (BUILD / "html" / "notebooks").mkdir()
+    """Publish notebooks and data at addresses that do not change; the archive's bytes depend on its files alone."""
+    html = BUILD / "html"
+    (html / "notebooks").mkdir()
     for path in NOTEBOOKS:
-        shutil.copy(path, BUILD / "html" / "notebooks")
+        shutil.copy(path, html / "notebooks")
+    with zipfile.ZipFile(html / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted([*DATA.rglob("*.*"), ROOT / "LICENSE-text", ROOT / "CITATION.cff"]):
+            name = "data/" + (path.relative_to(DATA).as_posix() if DATA in path.parents else path.name)
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def execute():
@@ -85,7 +94,10 @@ def execute():
     def run(path):
         start = time.perf_counter()
         notebook = nbformat.read(path, 4)
-        NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+        try:
+            NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+        except CellExecutionError as error:
+            raise SystemExit(f"{path}: {error.ename}: {error.evalue}\n{error.traceback}\nIts stored outputs were left as they were.") from None
         notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
         seconds = time.perf_counter() - start
         nbformat.write(notebook, path)

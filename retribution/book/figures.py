@@ -26,7 +26,8 @@ DARK = {
     charts.INK: "#e4e8ec",
     charts.MUTED: "#a3adb8",
     charts.RULE: "#3a424b",
-    charts.LAND: "#252b32",
+    charts.LAND: "#2a3037",
+    charts.HOME: "#14181c",
     charts.BLUE: "#5aaee6",
     charts.ORANGE: "#f08a4b",
     charts.GREEN: "#3fbf9b",
@@ -75,17 +76,32 @@ def _node(spec, words, renderer):
 
 
 def _cuts(spec):
-    """Return the specification as drawn on a wide and on a narrow page; a map keeps its shape and is scaled."""
+    """Return the specification as drawn on a wide and on a narrow page; a map keeps its shape.
+
+    Marks of the style ``wide`` are left out of the narrow cut.
+    """
     narrow = copy.deepcopy(spec)
-    parts = [narrow]
-    while parts:
-        part = parts.pop()
-        if part.get("projection"):
-            continue
-        if isinstance(part.get("width"), (int, float)) and part["width"] > NARROW:
-            part["width"] = NARROW - spec["usermeta"].get("margin", 80)
-        parts += [part["spec"]] if "spec" in part else []
-        parts += [p for key in ("vconcat", "hconcat", "layer") for p in part.get(key, [])]
+    width = NARROW - 60
+    narrow["config"]["legend"]["columns"] = 2
+    narrow["config"]["view"] |= {"continuousWidth": width, "discreteWidth": width}
+
+    def shrink(part, size):
+        if isinstance(part.get("width"), (int, float)):
+            size = part["width"], part.get("height")
+            part["width"] = min(width, size[0])
+        if "projection" in part:
+            scale = min(1, width / size[0])
+            part["projection"]["clipExtent"] = [[0, 0], [size[0] * scale, size[1] * scale]]
+            return True
+        if "layer" in part:
+            part["layer"] = [layer for layer in part["layer"] if "wide" not in str(layer.get("mark"))]
+        parts = [p for key in ("layer", "vconcat") for p in part.get(key, [])] + ([part["spec"]] if "spec" in part else [])
+        is_map = [shrink(p, size) for p in parts]
+        if "layer" in part and any(is_map) and "width" in part:
+            part["height"] = round(size[1] * part["width"] / size[0])
+        return "layer" in part and any(is_map)
+
+    shrink(narrow, (width, None))
     return {"wide": spec, "narrow": narrow}
 
 

@@ -19,18 +19,17 @@ def _title_line(docname, up):
     links = {
         "Rerun on Binder": binder,
         "Notebook": f"{up}notebooks/{notebook}",
-        "Data": f"{up}data/index.html",
+        "Data": f"{up}data.zip",
         "Cite": f"{up}chapters/cite.html#{Path(notebook).stem}",
     }
-    anchors = "".join(f'<a href="{html.escape(link)}"{" download" if text == "Notebook" else ""}>{text}</a>' for text, link in links.items())
+    anchors = "".join(f'<a href="{html.escape(link)}"{" download" if text in ("Notebook", "Data") else ""}>{text}</a>' for text, link in links.items())
     return f'<p class="title-tools">{anchors}</p>'
 
 
 def _is_local(asset):
-    """Return whether a page may load this: no outside address, and not the script that runs code through one."""
-    inline = getattr(asset, "attributes", {}).get("body") or ""
-    name = getattr(asset, "filename", asset) or ""
-    return "://" not in name and "thebe" not in name + inline
+    """Return whether a page may load this: no outside address, none of what Jupyter Book adds for other themes."""
+    text = f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', {}).get('body')}"
+    return not any(word in text for word in ("://", "thebe", "sphinx-book-theme"))
 
 
 def _finish(app, docname, template, context, doctree):

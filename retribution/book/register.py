@@ -7,6 +7,7 @@ warnings are fatal.
 
 import re
 from functools import cache
+from html import escape
 from types import SimpleNamespace
 
 import pandas as pd
@@ -51,11 +52,6 @@ def _address(kind, name):
     return f"register/{page}.html#{name}"
 
 
-def link(kind, name, text, up):
-    """Return a reference node to the register entry ``name`` of ``kind`` (event, claim, source)."""
-    return nodes.reference("", text, refuri=up + _address(kind, name), internal=True, classes=[kind])
-
-
 def _date(day):
     return "undated" if pd.isna(day) else f"{day.day} {day:%B %Y}"
 
@@ -86,19 +82,21 @@ class _Role(SphinxRole):
             return [nodes.Text(self.text)], []
         row = known.iloc[0]
         text = {"event": lambda: row.title, "claim": lambda: row.claim_id, "source": lambda: f"{row.origin}, {_date(row.published)}"}[self.name]()
-        return [link(self.name, self.text, text, "../" * self.env.docname.count("/"))], []
+        return [nodes.reference("", text, refuri="../" * self.env.docname.count("/") + _address(self.name, self.text), internal=True)], []
 
 
 class _Register(SphinxDirective):
+    """Entries are written as HTML, every text escaped: as nodes, tens of thousands of cells take Sphinx a minute."""
+
     required_arguments = 1
 
     def run(self):
-        self.data, self.up = _data(), "../" * self.env.docname.count("/")
+        self.data, self.index, self.up = _data(), _index(), "../" * self.env.docname.count("/")
         which = self.arguments[0]
         if which == "claims":
             return [self._claim(row) for row in self.data.claims.itertuples()]
         if which == "sources":
-            return self._sources()
+            return [self._sources()]
         if not re.fullmatch(r"\d{4}-q[1-4]", which):
             raise self.error(f"register takes claims, sources or a quarter such as 2020-q1, not {which}")
         events = self.data.events
@@ -107,83 +105,70 @@ class _Register(SphinxDirective):
             return [nodes.paragraph("", "The dataset holds no event of this quarter.")]
         return [self._event(row) for row in events.itertuples()]
 
-    def _section(self, name, title, body):
-        section = nodes.section(ids=[name], names=[name], classes=["entry"])
-        section += [nodes.title("", title), *body]
-        return section
-
-    def _events_line(self, text, ids):
-        return self._line(text, [link("event", e, _index().titles[e], self.up) for e in ids])
-
     def _event(self, event):
-        index = _index()
+        index = self.index
         facts = [when(event), index.places[event.place_id], f"{event.domain}: {event.kind}".replace("_", " "), f"by {index.actors[event.actor_id]}"]
         if pd.notna(event.target_id):
             facts.append(f"to {index.actors[event.target_id]}")
         if pd.notna(event.attribution):
             facts.append(f"attribution: {event.attribution}")
-        body = [nodes.paragraph("", " · ".join(facts), classes=["facts"]), nodes.paragraph("", event.summary)]
         reports = index.reports[event.event_id]
         measures = [m for m in MEASURES if reports[f"{m}_low"].notna().any()]
         rows = []
         for report in reports.itertuples():
-            cite = link("source", report.source_id, f"{report.origin} ({_date(report.published)})", self.up)
-            rows.append([cite, *(nodes.Text(interval(getattr(report, m + "_low"), getattr(report, m + "_high"))) for m in measures), nodes.Text(report.supports)])
-        body.append(_table(["Reported by", *(m.capitalize() for m in measures), "What it backs"], rows))
+            figures = [escape(interval(getattr(report, m + "_low"), getattr(report, m + "_high"))) for m in measures]
+            rows.append([self._link("source", report.source_id, f"{report.origin} ({_date(report.published)})"), *figures, escape(report.supports)])
+        body = f'<p class="facts">{escape(" · ".join(facts))}</p><p>{escape(event.summary)}</p>'
+        body += _table(["Reported by", *(m.capitalize() for m in measures), "What it backs"], rows)
         if pd.notna(event.responds_to):
-            body.append(self._events_line("Responds to", [event.responds_to]))
-        if event.event_id in index.answers:
-            body.append(self._events_line("Prompted", index.answers[event.event_id]))
-        if event.event_id in index.claims:
-            body.append(self._line("Bears on", [link("claim", c, c, self.up) for c in index.claims[event.event_id]]))
-        return self._section(event.event_id, event.title, body)
+            body += self._events("Responds to", [event.responds_to])
+        body += self._events("Prompted", index.answers.get(event.event_id))
+        body += _line("Bears on", [self._link("claim", c, c) for c in index.claims.get(event.event_id, [])])
+        return _section(event.event_id, event.title, body)
 
     def _claim(self, claim):
-        data = self.data
-        body = [nodes.paragraph("", claim.claim)]
-        body.append(nodes.paragraph("", "", nodes.strong("", "Rule. "), nodes.Text(claim.resolution_rule)))
-        body.append(nodes.paragraph("", "", nodes.strong("", f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}. "), nodes.Text(claim.why)))
-        index = _index()
         rows = []
-        for piece in data.evidence[data.evidence["claim_id"] == claim.claim_id].sort_values(["horizon", "bearing"]).itertuples():
+        for piece in self.data.evidence[self.data.evidence["claim_id"] == claim.claim_id].sort_values(["horizon", "bearing"]).itertuples():
             if pd.notna(piece.event_id):
-                where = link("event", piece.event_id, index.titles[piece.event_id], self.up)
+                where = self._link("event", piece.event_id, self.index.titles[piece.event_id])
             else:
-                source = index.sources.loc[piece.source_id]
-                where = link("source", piece.source_id, f"{source.origin} ({_date(source.published)})", self.up)
-            rows.append([nodes.Text(piece.horizon), nodes.Text(piece.bearing), where, nodes.Text(piece.note)])
-        body.append(_table(["Horizon", "Bearing", "Evidence", "How it bears"], rows))
-        return self._section(claim.claim_id, f"{claim.claim_id}, paragraph {claim.paragraph}", body)
+                source = self.index.sources.loc[piece.source_id]
+                where = self._link("source", piece.source_id, f"{source.origin} ({_date(source.published)})")
+            rows.append([piece.horizon, piece.bearing, where, escape(piece.note)])
+        verdict = f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}."
+        body = f"<p>{escape(claim.claim)}</p><p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
+        return _section(claim.claim_id, f"{claim.claim_id}, paragraph {claim.paragraph}", body + _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows))
 
     def _sources(self):
-        data, out = self.data, nodes.bullet_list(classes=["sources"])
-        for source in data.sources.sort_values(["origin", "published", "source_id"]).itertuples():
-            item = nodes.list_item("", ids=[source.source_id])
-            words = f". {source.publisher}, {_date(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
-            item += nodes.paragraph("", "", nodes.reference("", source.title, refuri=source.url), nodes.Text(words))
-            if source.source_id in _index().backs:
-                item += self._events_line("Backs", _index().backs[source.source_id])
-            out += item
-        return [out]
+        items = []
+        for source in self.data.sources.sort_values(["origin", "published", "source_id"]).itertuples():
+            words = f"{source.publisher}, {_date(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
+            items.append(f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}">{escape(source.title)}</a>. {escape(words)}{self._events("Backs", self.index.backs.get(source.source_id))}</li>')
+        return nodes.raw("", f'<ul class="sources">{"".join(items)}</ul>', format="html")
 
-    @staticmethod
-    def _line(text, links):
-        line = nodes.paragraph("", "", nodes.strong("", text + ": "), classes=["ties"])
-        for n, node in enumerate(links):
-            line += [nodes.Text("; "), node] if n else [node]
-        return line
+    def _link(self, kind, name, text):
+        return f'<a class="reference internal" href="{self.up}{_address(kind, name)}">{escape(text)}</a>'
+
+    def _events(self, text, ids):
+        return _line(text, [self._link("event", e, self.index.titles[e]) for e in ids or []])
+
+
+def _section(name, title, body):
+    section = nodes.section(ids=[name], names=[name], classes=["entry"])
+    section += [nodes.title("", title), nodes.raw("", body, format="html")]
+    return section
+
+
+def _line(text, links):
+    return f'<p class="ties"><strong>{text}:</strong> {"; ".join(links)}</p>' if links else ""
 
 
 def _table(header, rows):
-    group = nodes.tgroup(cols=len(header))
-    group += [nodes.colspec(colwidth=1) for _ in header]
-    group += nodes.thead("", _row(nodes.Text(h) for h in header))
-    group += nodes.tbody("", *(_row(row) for row in rows))
-    return nodes.table("", group)
+    def row(cells, tag):
+        return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
-
-def _row(cells):
-    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in cells))
+    body = "".join(row(cells, "td") for cells in rows)
+    return f'<div class="table-wrapper docutils container"><table class="docutils"><thead>{row(header, "th")}</thead><tbody>{body}</tbody></table></div>'
 
 
 def setup(app):

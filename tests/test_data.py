@@ -1,0 +1,375 @@
+"""The real data keep their descriptor, reach the floors set for the book, and no damage to them goes unreported."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import frictionless
+import pandas as pd
+import pytest
+
+import retribution
+from retribution.dataset import DATA, DataError, load, refresh
+
+ROW = 7  # the line that cell damages hit: neither the first nor the last of any table with rows
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Path(shutil.copytree(DATA, tmp_path / "data"))
+
+
+# The data as they are
+
+
+def test_frictionless_finds_the_package_valid():
+    report = frictionless.Package(str(DATA / "datapackage.json")).validate()
+    assert report.valid, report.flatten(["name", "rowNumber", "fieldName", "message"])
+
+
+def test_descriptor_has_what_a_data_package_needs(data):
+    package = data.descriptor
+    assert package["$schema"] == "https://datapackage.org/profiles/2.0/datapackage.json"
+    assert package["name"] and package["version"] and package["licenses"] and package["sources"]
+    for resource in package["resources"]:
+        assert {"name", "path", "title", "description", "format", "mediatype"} <= set(resource)
+        assert re.fullmatch("sha256:[0-9a-f]{64}", resource["hash"])
+        assert resource["bytes"] == (DATA / resource["path"]).stat().st_size
+        if resource["format"] == "csv":
+            assert resource["type"] == "table"
+            assert isinstance(resource["rows"], int)
+            assert all(field["name"] and field["type"] and field["description"] for field in resource["schema"]["fields"])
+
+
+def test_descriptor_lists_every_file(data):
+    files = {path.relative_to(DATA).as_posix() for path in DATA.rglob("*") if path.is_file()}
+    assert files == {resource["path"] for resource in data.descriptor["resources"]} | {"datapackage.json"}
+
+
+def test_each_kind_allowed_is_defined(data):
+    events = next(r for r in data.descriptor["resources"] if r["name"] == "events")
+    assert {domain: list(kinds) for domain, kinds in data.descriptor["kinds"].items()} == events["allowed"]["values"]
+
+
+@pytest.mark.parametrize("table, least", [("events", 160), ("reports", 300), ("sources", 180), ("counters", 20)])
+def test_enough_rows(data, table, least):
+    assert len(getattr(data, table)) >= least
+
+
+def test_every_claim_is_judged_on_evidence(data):
+    assert list(data.claims["claim_id"]) == [f"C{n:02}" for n in range(1, 27)]
+    assert data.claims[["resolution_rule", "verdict_day", "verdict_hindsight", "confidence"]].notna().all(axis=None)
+    assert (data.evidence.groupby("claim_id").size().reindex(data.claims["claim_id"]) >= 2).all()
+
+
+def test_all_domains_and_series_are_there(data):
+    assert set(data.events["domain"]) == set(data.descriptor["kinds"])
+    assert len(data.descriptor["kinds"]) == 6
+    present = set(data.series["series_id"])
+    assert {"uranium_stock", "us_troops_iraq", "protest_deaths_iraq", "bases_handed_over"} <= present
+    assert {"iran_oil_exports", "rial"} & present
+    deaths = data.series[data.series["series_id"] == "protest_deaths_iraq"]
+    assert deaths[["low", "high"]].notna().all(axis=1).any()
+
+
+def test_every_event_has_a_report_and_every_source_a_use(data):
+    assert set(data.events["event_id"]) == set(data.reports["event_id"])
+    used = pd.concat([data.reports["source_id"], data.evidence["source_id"], data.series["source_id"], data.counters["source_id"]])
+    assert set(data.sources["source_id"]) == set(used.dropna())
+
+
+def test_january_2020_is_dense(data):
+    assert data.events["date_start"][data.events["date_start"].between("2019-12-27", "2020-01-31")].nunique() >= 25
+
+
+def test_evidence_on_the_day_was_there_on_the_day(data):
+    cited = data.evidence[data.evidence["horizon"] == "day"].merge(data.events, on="event_id")
+    assert cited.loc[cited["date_start"] > "2020-01-31", ["claim_id", "event_id"]].empty
+
+
+def test_addresses_are_public_and_titles_short(data):
+    local = r"^file:|//(?:localhost|127\.|10\.|192\.168\.)|/(?:work|root|tmp|mnt|Users)/|//home/|\.library|\\"
+    assert not data.sources["url"][data.sources["url"].str.contains(local)].tolist()
+    assert data.events["title"].str.len().max() <= 90
+
+
+def test_filters_of_counters_name_what_exists(data):
+    known = {
+        "filter_domain": data.events["domain"],
+        "filter_kinds": data.events["kind"],
+        "filter_country": data.places["country"],
+        "filter_targets": data.actors["actor_id"],
+    }
+    for column, values in known.items():
+        assert set(data.counters[column].dropna().str.split("|").explode()) <= set(values), column
+
+
+# Damage to a copy
+
+
+def rewrite(path, change):
+    """Let ``change`` edit the file's rows, lists of cells with the header first."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    change(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def put(path, row=ROW, **cells):
+    def change(rows):
+        for column, value in cells.items():
+            rows[row - 1][rows[0].index(column)] = value
+
+    rewrite(path, change)
+
+
+def problems(folder):
+    with pytest.raises(DataError) as caught:
+        load(folder)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+def assert_reported(found, where, rule):
+    assert any(line.startswith(where) and line.endswith(f"(rule: {rule})") for line in found), "\n".join(found)
+
+
+CELLS = [
+    # table, cells put into the row, column named, rule
+    ("events", {"date_start": "8 May 2018"}, "date_start", "type"),
+    ("events", {"date_end": "2020-1-3"}, "date_end", "type"),
+    ("events", {"date_end": "2020-02-30"}, "date_end", "type"),
+    ("events", {"exit_pressure": "1.5"}, "exit_pressure", "type"),
+    ("reports", {"killed_low": "three"}, "killed_low", "type"),
+    ("reports", {"killed_low": "NA"}, "killed_low", "type"),
+    ("series", {"value": "nan"}, "value", "type"),
+    ("series", {"value": "inf"}, "value", "type"),
+    ("series", {"value": "1,5"}, "value", "type"),
+    ("claims", {"forecast": "yes"}, "forecast", "type"),
+    ("claims", {"forecast": "True"}, "forecast", "type"),
+    ("events", {"domain": "politics"}, "domain", "enum"),
+    ("events", {"exit_pressure": "2"}, "exit_pressure", "enum"),
+    ("claims", {"verdict_day": "true"}, "verdict_day", "enum"),
+    ("events", {"domain": "diplomacy", "kind": "rocket"}, "kind", "allowed"),
+    ("events", {"place_id": "nowhere"}, "place_id", "foreignKeys"),
+    ("events", {"target_id": "nobody"}, "target_id", "foreignKeys"),
+    ("events", {"responds_to": "2020-01-03-nothing"}, "responds_to", "foreignKeys"),
+    ("reports", {"source_id": "no-such-page"}, "source_id", "foreignKeys"),
+    ("reports", {"attributed_to": "nobody"}, "attributed_to", "foreignKeys"),
+    ("evidence", {"claim_id": "C99"}, "claim_id", "foreignKeys"),
+    ("evidence", {"event_id": "2020-01-03-nothing", "source_id": ""}, "event_id", "foreignKeys"),
+    ("series", {"source_id": "no-such-page"}, "source_id", "foreignKeys"),
+    ("events", {"date_end": "2018-01-01"}, "date_end", "ordered"),
+    ("counters", {"window_end": "2001-01-01"}, "window_end", "ordered"),
+    ("reports", {"killed_low": "5", "killed_high": "3"}, "killed_high", "ordered"),
+    ("series", {"low": "5.5", "high": "3.5"}, "high", "ordered"),
+    ("reports", {"wounded_low": "", "wounded_high": "3"}, "wounded_high", "needs"),
+    ("events", {"event_id": "1999-01-01-elsewhere"}, "event_id", "starts"),
+    ("events", {"title": ""}, "title", "required"),
+    ("sources", {"origin": ""}, "origin", "required"),
+    ("series", {"value": "", "low": "", "high": ""}, "value", "anyOf"),
+    ("events", {"title": "x" * 91}, "title", "maxLength"),
+    ("places", {"lat": "33.5", "lon": ""}, "lat", "together"),
+    ("places", {"lat": "90.1", "lon": "44"}, "lat", "maximum"),
+    ("places", {"lat": "33", "lon": "-181"}, "lon", "minimum"),
+    ("reports", {"munitions_low": "-1"}, "munitions_low", "minimum"),
+    ("sources", {"url": "www.example.org"}, "url", "pattern"),
+    ("sources", {"source_id": "Has Capitals"}, "source_id", "pattern"),
+    ("places", {"name": " Baghdad"}, "name", "spaces"),
+    ("events", {"summary": "It happened. "}, "summary", "spaces"),
+    ("events", {"summary": " "}, "summary", "spaces"),
+]
+
+
+@pytest.mark.parametrize("table, cells, column, rule", CELLS, ids=[f"{t}-{c}-{r}-{list(v.values())[-1][:12]}" for t, v, c, r in CELLS])
+def test_bad_cell(copy, table, cells, column, rule):
+    put(copy / f"{table}.csv", **cells)
+    refresh(copy)
+    value = repr(cells[column][:80])[:-1] if cells[column] else ""  # a typed value may be shown longer than it was written
+    assert_reported(problems(copy), f"{table}.csv, row {ROW}, column {column}: {value}", rule)
+
+
+@pytest.mark.parametrize("event, source", [("", ""), ("both", "both")], ids=["neither", "both"])
+def test_evidence_is_an_event_or_a_document(copy, data, event, source):
+    put(copy / "evidence.csv", event_id=event and data.events["event_id"][0], source_id=source and data.sources["source_id"][0])
+    refresh(copy)
+    [line] = problems(copy)
+    assert_reported([line], f"evidence.csv, row {ROW}, column event_id: ", "oneOf")
+
+
+@pytest.mark.parametrize(
+    "table, columns, rule",
+    [
+        ("events", ["event_id"], "unique"),
+        ("sources", ["url"], "unique"),
+        ("claims", ["claim_id"], "unique"),
+        ("reports", ["event_id", "source_id"], "primaryKey"),
+        ("verification", ["event_id", "source_id"], "primaryKey"),
+    ],
+)
+def test_duplicate(copy, data, table, columns, rule):
+    first = getattr(data, table).iloc[0]
+    put(copy / f"{table}.csv", **{column: first[column] for column in columns})
+    refresh(copy)
+    assert_reported(problems(copy), f"{table}.csv, row {ROW}, column {columns[-1]}: {first[columns[-1]][:80]!r}", rule)
+
+
+@pytest.mark.parametrize(
+    "change, where, rule",
+    [
+        (lambda rows: [row.pop(3) for row in rows], "reports.csv, column munitions_high: ", "fields"),
+        (lambda rows: [row.append("x") for row in rows], "reports.csv, column x: ", "fields"),
+        (lambda rows: rows[0].__setitem__(0, "event"), "reports.csv, column event_id: ", "fields"),
+        (lambda rows: rows[ROW - 1].append("one too many"), f"reports.csv, row {ROW}: ", "format"),
+        (lambda rows: [row.append("") for row in rows[1:]], "reports.csv, row 2: ", "format"),
+        (lambda rows: rows[ROW - 1].pop(), f"reports.csv, row {ROW}: ", "format"),
+    ],
+    ids=["missing column", "extra column", "renamed column", "row too long", "all rows too long", "row too short"],
+)
+def test_bad_shape(copy, change, where, rule):
+    rewrite(copy / "reports.csv", change)
+    assert_reported(problems(copy), where, rule)
+
+
+@pytest.mark.parametrize(
+    "path, content",
+    [
+        ("actors.csv", b""),
+        ("actors.csv", b"\xff\xfe\x00"),
+        ("actors.csv", "actor_id,name\nx,Z\u00fcrich\n".encode("latin-1")),
+        ("actors.csv", b'actor_id,name\nx,"never closed\n'),
+        ("geo/land.geojson", b""),
+        ("geo/land.geojson", b'{"type": '),
+    ],
+    ids=["empty", "not text", "latin-1", "open quote", "empty outline", "outline cut short"],
+)
+def test_unreadable_file(copy, path, content):
+    (copy / path).write_bytes(content)
+    assert_reported(problems(copy), f"{path}: ", "format")
+
+
+@pytest.mark.parametrize("path", ["reports.csv", "events.csv", "geo/land.geojson"])
+def test_missing_file(copy, path):
+    (copy / path).unlink()
+    assert problems(copy) == [f"{path}: file is missing (rule: path)"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"], ids=["empty", "cut short", "a list", "no resources"])
+def test_bad_descriptor(copy, content):
+    (copy / "datapackage.json").write_text(content)
+    [line] = problems(copy)
+    assert_reported([line], "datapackage.json: ", "descriptor")
+
+
+def test_missing_descriptor(copy):
+    (copy / "datapackage.json").unlink()
+    [line] = problems(copy)
+    assert "datapackage.json: file is missing" in line
+
+
+def test_edit_without_refresh(copy):
+    put(copy / "places.csv", note="Edited.")
+    [line] = problems(copy)
+    assert_reported([line], "places.csv: ", "hash")
+
+
+def test_row_lost_under_a_matching_hash(copy):
+    before = json.loads((copy / "datapackage.json").read_text())
+    rewrite(copy / "evidence.csv", lambda rows: rows.pop())
+    refresh(copy)
+    descriptor = json.loads((copy / "datapackage.json").read_text())
+    rows = {r["name"]: r.get("rows") for r in before["resources"]}
+    for resource in descriptor["resources"]:
+        resource["rows"] = rows[resource["name"]]
+    (copy / "datapackage.json").write_text(json.dumps(descriptor))
+    [line] = problems(copy)
+    assert_reported([line], f"evidence.csv: has {rows['evidence'] - 1} rows, ", "rows")
+
+
+def test_all_damages_are_reported_at_once(copy):
+    put(copy / "events.csv", date_end="2020-02-30", place_id="nowhere")
+    put(copy / "events.csv", row=9, title="")
+    put(copy / "series.csv", value="nan")
+    rewrite(copy / "places.csv", lambda rows: [row.append("x") for row in rows])
+    (copy / "counters.csv").unlink()
+    (copy / "claims.csv").write_bytes(b"")
+    found = problems(copy)
+    for where, rule in [
+        (f"events.csv, row {ROW}, column date_end: '2020-02-30'", "type"),
+        ("events.csv, row 9, column title: ", "required"),
+        (f"series.csv, row {ROW}, column value: 'nan'", "type"),
+        ("places.csv, column x: ", "fields"),
+        ("counters.csv: ", "path"),
+        ("claims.csv: ", "format"),
+        ("events.csv: ", "hash"),
+    ]:
+        assert_reported(found, where, rule)
+
+
+# The command line
+
+
+@pytest.fixture
+def house(copy, tmp_path):
+    """A copy of the package beside the copy of the data, since the commands work on the data beside the package."""
+    shutil.copytree(Path(retribution.__file__).parent, tmp_path / "retribution", ignore=shutil.ignore_patterns("__pycache__", "book"))
+    return tmp_path
+
+
+def run(house, *arguments):
+    environment = os.environ | {"PYTHONPATH": str(house)}
+    return subprocess.run([sys.executable, "-m", "retribution", *arguments], cwd=house, env=environment, capture_output=True, text=True)
+
+
+def test_check_passes(house):
+    done = run(house, "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "events" in done.stdout
+
+
+def test_check_fails_in_plain_words(house):
+    put(house / "data" / "events.csv", date_start="2020-02-30")
+    done = run(house, "check")
+    assert done.returncode == 1
+    assert f"events.csv, row {ROW}, column date_start: '2020-02-30' is not a date" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["mend"], ["check", "twice"]])
+def test_other_commands_are_explained(house, arguments):
+    done = run(house, *arguments)
+    assert done.returncode == 2
+    assert "python -m retribution check|refresh" in done.stderr
+
+
+def test_refresh_takes_up_an_added_row_and_touches_nothing_else(house):
+    descriptor, actors = house / "data" / "datapackage.json", house / "data" / "actors.csv"
+    before = descriptor.read_bytes().splitlines(keepends=True)
+    with actors.open("a", encoding="utf-8") as file:
+        file.write("new_party,New party,,party,Iraq,neutral,\n")
+    assert run(house, "check").returncode == 1
+    assert run(house, "refresh").returncode == 0
+    assert run(house, "check").returncode == 0
+    after = descriptor.read_bytes().splitlines(keepends=True)
+    assert len(before) == len(after)
+    changed = [new.split(b":")[0].strip() for old, new in zip(before, after) if old != new]
+    assert changed == [b'"hash"', b'"bytes"', b'"rows"']
+
+
+def test_refresh_of_an_unreadable_file_fails_in_plain_words(house):
+    (house / "data" / "actors.csv").write_bytes(b"")
+    done = run(house, "refresh")
+    assert done.returncode == 1
+    assert "actors.csv: " in done.stderr
+    assert "Traceback" not in done.stderr

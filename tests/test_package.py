@@ -1,0 +1,237 @@
+"""What the notebooks import: the estimates, the counts, the charts, and the hand-over of numbers to the prose."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import altair as alt
+import IPython.display
+import pandas as pd
+import pytest
+
+import retribution
+from retribution import charts, stats
+from retribution.dataset import MEASURES, estimate
+
+
+@pytest.fixture(scope="module")
+def data():
+    return retribution.load()
+
+
+# Estimates
+
+
+def estimated(*rows):
+    """Return the estimate of one event from rows of origin, published, killed_low, killed_high."""
+    sources = pd.DataFrame(rows, columns=["origin", "published", "low", "high"])
+    sources["source_id"] = [f"s{n}" for n in range(len(rows))]
+    sources["published"] = pd.to_datetime(sources["published"])
+    reports = pd.DataFrame({"event_id": "e", "source_id": sources["source_id"]})
+    for measure in MEASURES:
+        for end in ("low", "high"):
+            figures = sources[end] if measure == "killed" else None
+            reports[f"{measure}_{end}"] = pd.array([None] * len(rows) if figures is None else figures, dtype="Int64")
+    return estimate(reports, sources)
+
+
+@pytest.mark.parametrize(
+    "rows, expected",
+    [
+        pytest.param([("AFP", "2020-01-01", 3, 3)], (1, 3, 3, 3), id="one source"),
+        pytest.param([("AFP", "2020-01-01", 0, 0)], (1, 0, 0, 0), id="none killed is a figure"),
+        pytest.param([("AFP", "2020-01-01", 9, 9), ("AFP", "2020-01-01", 9, 9), ("AP", "2020-01-01", 2, 2)], (2, 2, 2, 9), id="a reprint does not outvote"),
+        pytest.param([("AFP", "2020-01-02", 7, 7), ("AFP", "2020-01-01", 3, 3)], (1, 7, 7, 7), id="the later figure replaces"),
+        pytest.param([("AFP", "2020-01-01", 3, 3), ("AFP", "2020-01-02", None, None)], (1, 3, 3, 3), id="a later silence replaces nothing"),
+        pytest.param([("AFP", "2020-01-01", 3, 3), ("AFP", None, 9, 9)], (1, 3, 3, 3), id="an undated figure replaces nothing"),
+        pytest.param([("AFP", None, 3, 3), ("AFP", None, 5, 6)], (1, 3, 3, 6), id="undated figures all stand"),
+        pytest.param([("AFP", "2020-01-01", 3, 4), ("AFP", "2020-01-01", 5, 6)], (1, 3, 3, 6), id="figures of one day all stand"),
+        pytest.param([(o, "2020-01-01", n, n) for o, n in zip("ABCD", (9, 1, 5, 2))], (4, 1, 2, 9), id="the lower median"),
+        pytest.param([(o, "2020-01-01", n, n) for o, n in zip("ABC", (9, 1, 5))], (3, 1, 5, 9), id="the median"),
+        pytest.param([("AFP", "2020-01-01", 3, None)], (1, 3, 3, 3), id="at least"),
+        pytest.param([("AFP", "2020-01-01", 3, None), ("AP", "2020-01-01", 1, 2)], (2, 1, 1, 3), id="at least, beside a range"),
+        pytest.param([("AFP", "2020-01-01", None, None), ("AP", "2020-01-01", 4, 4)], (2, 4, 4, 4), id="silence is no zero"),
+        pytest.param([("Not stated", "2020-01-01", 3, 3)], (1, 3, 3, 3), id="not stated, alone"),
+        pytest.param([("Not stated", "2020-01-01", 3, 3), ("Not stated", "2020-01-01", 3, 3)], (1, 3, 3, 3), id="not stated, twice"),
+        pytest.param([("Not stated", "2020-01-01", 3, 3), ("AFP", "2020-01-01", 3, 3)], (1, 3, 3, 3), id="not stated, beside another"),
+    ],
+)
+def test_estimate(rows, expected):
+    assert tuple(estimated(*rows).loc["e", ["origins", "killed_low", "killed_best", "killed_high"]]) == expected
+
+
+def test_estimate_leaves_silence_missing():
+    out = estimated(("AFP", "2020-01-01", None, None))
+    assert out.loc["e", "origins"] == 1
+    figures = out.drop(columns="origins")
+    assert figures.isna().all(axis=None)
+    assert set(figures.dtypes.astype(str)) == {"Int64"}
+
+
+def test_estimate_keeps_events_apart():
+    reports = pd.DataFrame({"event_id": ["a", "b"], "source_id": ["s", "s"]})
+    for measure in MEASURES:
+        reports[[f"{measure}_low", f"{measure}_high"]] = pd.DataFrame({"low": [1, 2], "high": [1, 2]}, dtype="Int64")
+    sources = pd.DataFrame({"source_id": ["s"], "origin": ["AFP"], "published": pd.to_datetime(["2020-01-01"])})
+    assert estimate(reports, sources)["wounded_best"].to_dict() == {"a": 1, "b": 2}
+
+
+# Frames
+
+
+def test_frames_are_typed(data):
+    for resource in data.descriptor["resources"]:
+        for field in resource.get("schema", {}).get("fields", []):
+            dtype = getattr(data, resource["name"])[field["name"]].dtype
+            if field["type"] == "string":
+                expected = "category" if "enum" in field.get("constraints", {}) else "str"
+            else:
+                expected = {"date": "datetime64[s]", "integer": "Int64", "number": "Float64", "boolean": "boolean"}[field["type"]]
+            assert dtype == expected, (resource["name"], field["name"])
+
+
+def test_ordered_words_compare(data):
+    assert (data.claims["verdict_day"].cat.categories[[0, -1]] == ["contradicted", "supported"]).all()
+    assert set(data.claims["verdict_day"][data.claims["verdict_day"] >= "partly"]) <= {"partly", "supported"}
+    assert (data.events["date_precision"] <= "month").all()
+
+
+def test_events_carry_their_estimate(data):
+    fresh = estimate(data.reports, data.sources).loc[data.events["event_id"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(data.events[list(fresh)], fresh)
+    given = data.events.dropna(subset="killed_low")
+    assert ((given["killed_low"] <= given["killed_best"]) & (given["killed_best"] <= given["killed_high"])).all()
+
+
+# Counts and distances
+
+
+def days(*ranges):
+    return pd.DataFrame({"date_start": pd.to_datetime([r[0] for r in ranges]), "date_end": pd.to_datetime([r[-1] for r in ranges])})
+
+
+@pytest.mark.parametrize(
+    "event, inside",
+    [
+        (["2020-01-02", "2020-01-04"], False),
+        (["2020-01-02", "2020-01-05"], True),
+        (["2020-01-07"], True),
+        (["2020-01-01", "2020-01-31"], True),
+        (["2020-01-10", "2020-01-12"], True),
+        (["2020-01-11"], False),
+    ],
+)
+def test_between_takes_what_overlaps(event, inside):
+    assert len(stats.between(days(event), "2020-01-05", "2020-01-10")) == inside
+
+
+def test_weekly_spreads_a_range_and_keeps_the_total():
+    events = days(["2020-01-06"], ["2020-01-12", "2020-01-13"], ["2020-01-19", "2020-01-22"])
+    weeks = stats.weekly(events, "2020-01-08", "2020-02-01")
+    assert (weeks.index.day_of_week == 0).all()
+    assert weeks.to_dict() == pytest.approx({pd.Timestamp(f"2020-01-{d:02}"): n for d, n in [(6, 1.5), (13, 0.75), (20, 0.75), (27, 0)]})
+    assert weeks.sum() == pytest.approx(len(events))
+
+
+@pytest.mark.parametrize(
+    "filters, expected",
+    [
+        ({}, (3, 4)),
+        ({"filter_domain": "proxy_attack"}, (2, 3)),
+        ({"filter_kinds": "rocket|drone"}, (1, 2)),
+        ({"filter_country": "Syria"}, (1, 1)),
+        ({"filter_domain": "proxy_attack", "filter_targets": "usa"}, (1, 2)),
+    ],
+)
+def test_recount(filters, expected):
+    events = days(["2020-01-05"], ["2020-01-07"], ["2020-01-09", "2020-01-12"], ["2020-01-10"], ["2020-02-01"]).assign(
+        domain=["proxy_attack", "proxy_attack", "proxy_attack", "state_strike", "proxy_attack"],
+        kind=["rocket", "mortar", "drone", "airstrike", "rocket"],
+        place_id=["taji", "taji", "taji", "abu_kamal", "taji"],
+        target_id=["usa", None, "usa", "pmf", "usa"],
+    )
+    data = SimpleNamespace(events=events, places=pd.DataFrame({"place_id": ["taji", "abu_kamal"], "country": ["Iraq", "Syria"]}))
+    window = {"window_start": pd.Timestamp("2020-01-05"), "window_end": pd.Timestamp("2020-01-10")}
+    none = dict.fromkeys(["filter_domain", "filter_kinds", "filter_country", "filter_targets"])
+    assert stats.recount(data, window | none | filters) == expected
+
+
+@pytest.mark.parametrize(
+    "lat, lon, km",
+    [
+        pytest.param(33.5, 44, 0, id="on an edge"),
+        pytest.param(33, 44, 0, id="on a corner"),
+        pytest.param(32, 44.5, 111.2, id="a degree of latitude south"),
+        pytest.param(35, 44.5, 111.2, id="a degree of latitude north"),
+        pytest.param(33.5, 44.5, 46.4, id="inside, half a degree of longitude"),
+    ],
+)
+def test_border_km(lat, lon, km):
+    outline = {"type": "MultiPolygon", "coordinates": [[[[44, 33], [45, 33], [45, 34], [44, 34], [44, 33]]]]}
+    assert stats.border_km(lat, lon, outline) == pytest.approx(km, abs=1)
+
+
+# Charts
+
+
+def drawn():
+    rows = pd.DataFrame({"day": pd.to_datetime(["2020-01-03", "2020-01-08"]), "n": [1, 2]})
+    chart = alt.Chart(rows).mark_bar().encode(x="day:T", y="n:Q")
+    return charts.figure(chart, "fig-test", "Title", "Caption.", "A bar chart.", "Sources.")
+
+
+def test_figure_carries_its_words():
+    spec = drawn().to_dict()
+    assert spec["usermeta"] == {"name": "fig-test", "title": "Title", "caption": "Caption.", "sources": "Sources."}
+    assert spec["description"] == "A bar chart."
+
+
+def test_renderer_gives_the_same_specification_each_time():
+    first, second = drawn()._repr_mimebundle_(), drawn()._repr_mimebundle_()
+    assert json.dumps(first) == json.dumps(second)
+    assert set(first) == {charts.MIME, "text/plain"}
+    assert first["text/plain"] == "[chart] Title"
+    major = charts.MIME.split(".")[-1].split("+")[0]
+    assert f"/{major}." in first[charts.MIME]["$schema"]
+
+
+def test_labels():
+    values = pd.Series(["rocket", "drone", "no such thing", None], dtype="category")
+    assert charts.label(values, charts.WEAPONS).fillna("").tolist() == ["Rocket or mortar", "Drone", "", ""]
+    scale = charts.scale(charts.WEAPONS)
+    assert dict(zip(scale.domain, scale.range)) == dict(charts.WEAPONS.values())
+
+
+def test_labels_cover_the_codebook(data):
+    assert set(charts.DOMAINS) == set(data.events["domain"].cat.categories)
+    assert set(charts.VERDICTS) == set(data.claims["verdict_day"].cat.categories)
+
+
+# The hand-over to the book
+
+
+def test_tell_emits_what_the_prose_reads(monkeypatch):
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda *args, **kwargs: shown.append((args, kwargs)))
+    retribution.tell(attacks=12, share="3 to 5")
+    prefix = "application/papermill.record/"
+    assert shown == [
+        (({prefix + "text/plain": repr(text)},), {"raw": True, "metadata": {"scrapbook": {"name": name, "mime_prefix": prefix}}})
+        for name, text in [("attacks", "12"), ("share", "3 to 5")]
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import retribution; retribution.load()", id="loads from any folder"),
+        pytest.param(
+            "import sys, retribution.charts, retribution.stats; assert not {'retribution.book', 'sphinx'} & set(sys.modules)",
+            id="does without the build",
+        ),
+    ],
+)
+def test_import(tmp_path, code):
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
