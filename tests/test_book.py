@@ -1,0 +1,265 @@
+"""The built book: complete, whole within itself, the same from any folder, alive with the network off."""
+
+import csv
+import filecmp
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+HTML = ROOT / "_build" / "html"
+CHAPTERS = ["the-article", "diplomacy", "iraqi-politics", "proxy-attacks", "force-posture", "verdict"]
+LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "embed": "src", "object": "data", "video": "src", "audio": "src", "input": "src", "image": "href", "use": "href"}
+
+
+class Page(HTMLParser):
+    """Links, anchors, what the browser would load, and the text of one page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path, self.links, self.ids, self.loads, self.text = path, [], set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, pairs):
+        attributes = dict(pairs)
+        self.ids |= {attributes["id"]} if "id" in attributes else set()
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
+        if tag == "link" and set(attributes.get("rel", "").split()) & {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload", "manifest"}:
+            self.loads.append(attributes["href"])
+        if attributes.get(LOADING.get(tag, "")):
+            self.loads.append(attributes[LOADING[tag]])
+        self.loads += re.findall(r"url\(([^)]+)\)", attributes.get("style", ""))
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+@pytest.fixture(scope="session")
+def pages():
+    done = subprocess.run([sys.executable, "-m", "retribution.book"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {path.relative_to(HTML).as_posix(): Page(path) for path in sorted(HTML.rglob("*.html"))}
+
+
+def test_every_page_of_the_contents_is_built(pages):
+    listed = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert {f"{name}.html" for name in listed} <= set(pages)
+
+
+def test_nothing_is_loaded_from_outside(pages):
+    outside = [(name, load) for name, page in pages.items() for load in page.loads if re.match(r"['\"]?(https?:)?//", load)]
+    for path in HTML.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        outside += [(path.name, load) for load in re.findall(r"(?:url\(|@import\s+)['\"]?((?:https?:)?//[^'\")]+)", text)]
+    assert outside == []
+
+
+def test_every_inner_link_and_file_exists(pages):
+    broken = []
+    for name, page in pages.items():
+        for link in [*page.links, *page.loads]:
+            target, anchor = urldefrag(link)
+            if re.match(r"[a-z]+:", target) or target.startswith("//"):
+                continue
+            path = (HTML / name).parent / unquote(target.partition("?")[0]) if target else HTML / name
+            inner = path.resolve().relative_to(HTML).as_posix()
+            if not path.exists() or (anchor and inner.endswith(".html") and unquote(anchor) not in pages[inner].ids):
+                broken.append((name, link))
+    assert broken == []
+
+
+def test_every_event_claim_and_source_has_its_anchor(pages):
+    def column(table, key):
+        with open(ROOT / "data" / table, encoding="utf-8", newline="") as file:
+            return {row[key] for row in csv.DictReader(file)}
+
+    quarters = set().union(*(page.ids for name, page in pages.items() if re.match(r"register/\d{4}-q\d", name)))
+    assert column("events.csv", "event_id") <= quarters
+    assert column("claims.csv", "claim_id") <= pages["register/claims.html"].ids
+    assert column("sources.csv", "source_id") <= pages["register/sources.html"].ids
+
+
+def figures_of(name):
+    text = (HTML / name).read_text(encoding="utf-8")
+    return re.findall(r'<figure class="[^"]*chart[^"]*" id="fig-([a-z0-9-]+)">(.*?)</figure>', text, re.S)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_chapters_have_figures_with_all_their_parts(pages, chapter):
+    figures = figures_of(f"chapters/{chapter}.html")
+    assert len(figures) >= 3
+    for name, body in figures:
+        assert re.search(r'<span class="caption-number">Fig\. \d+', body), name
+        assert len(re.findall(r'<svg role="img" aria-label="[^"]{40,}"', body)) == 2, name
+        assert "Sources: " in body, name
+        assert "NaN" not in body, name
+        for ext in ("csv", "svg", "png", "vl.json", "js"):
+            assert (HTML / "figures" / f"{name}.{ext}").stat().st_size > 100, (name, ext)
+        spec = json.loads((HTML / "figures" / f"{name}.vl.json").read_text(encoding="utf-8"))
+        assert spec["description"] and spec["usermeta"]["name"] == name
+
+
+def test_figure_names_are_unique(pages):
+    names = [name for page in pages for name, _ in figures_of(page)]
+    assert len(names) == len(set(names)) >= 20
+
+
+def test_notebook_pages_lead_to_rerunning_and_citing(pages):
+    for path in (ROOT / "chapters").glob("*.ipynb"):
+        line = re.search(r'</h1><p class="title-tools">(.*?)</p>', (HTML / "chapters" / f"{path.stem}.html").read_text(encoding="utf-8"), re.S)
+        assert [text for text in re.findall(r">([^<]+)</a>", line[1])] == ["Rerun on Binder", "Notebook", "Data", "Cite"]
+        assert (HTML / "notebooks" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_no_placeholder_is_left(pages):
+    words = re.compile(r"\b(TODO|FIXME|TBD|lorem ipsum|placeholder|coming soon)\b", re.I)
+    assert [name for name, page in pages.items() if words.search(" ".join(page.text)) and not name.startswith("search")] == []
+
+
+def test_only_one_search_box(pages):
+    text = (HTML / "index.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<input[^>]*name="q"', text)) == 1
+
+
+def copied(folder):
+    """Return a copy of the sources, as a clone would have them, in ``folder``."""
+    keep = shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", ".pytest_cache", "*.egg-info")
+    return shutil.copytree(ROOT, folder, ignore=keep)
+
+
+def start_build(folder, **environment):
+    return subprocess.Popen([sys.executable, "-m", "retribution.book"], cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)} | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_two_builds_are_identical(tmp_path):
+    first = copied(tmp_path / "one")
+    second = copied(tmp_path / "another folder" / "two")
+    builds = [
+        start_build(first, PYTHONHASHSEED="1", TZ="UTC", LANG="C.UTF-8", LC_ALL="C.UTF-8"),
+        start_build(second, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX"),
+    ]
+    for build in builds:
+        said, _ = build.communicate(timeout=400)
+        assert build.returncode == 0, said
+
+    def tree(folder):
+        html = folder / "_build" / "html"
+        return sorted(path.relative_to(html).as_posix() for path in html.rglob("*") if path.is_file())
+
+    assert tree(first) == tree(second)
+    _, differ, errors = filecmp.cmpfiles(first / "_build" / "html", second / "_build" / "html", tree(first), shallow=False)
+    assert (differ, errors) == ([], [])
+
+
+def test_notebooks_run_from_any_folder_without_a_network(tmp_path):
+    # Python imports sitecustomize at start: in each kernel it forbids every address but this machine's own.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket\n"
+        "connect = socket.socket.connect\n"
+        "def only_here(self, address):\n"
+        "    if self.family != socket.AF_UNIX and not str(address[0]).startswith('127.'):\n"
+        "        raise OSError(f'the network is off: {address}')\n"
+        "    return connect(self, address)\n"
+        "socket.socket.connect = only_here\n"
+    )
+    away = tmp_path / "far away"
+    away.mkdir()
+    run = (
+        "import sys, pathlib, nbformat\n"
+        "from nbclient import NotebookClient\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).glob('*.ipynb')):\n"
+        "    NotebookClient(nbformat.read(path, 4), timeout=300, resources={'metadata': {'path': '.'}}).execute()\n"
+        "    print(path.stem)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", run, ROOT / "chapters"], cwd=away, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == len(list((ROOT / "chapters").glob("*.ipynb")))
+
+
+def test_a_broken_row_stops_the_build(tmp_path):
+    folder = copied(tmp_path / "book")
+    path = folder / "data" / "reports.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",", ",x", 1), encoding="utf-8")
+    build = start_build(folder)
+    said, _ = build.communicate(timeout=100)
+    assert build.returncode == 1
+    assert "reports.csv" in said and "was not built" in said and "Traceback" not in said
+    assert not (folder / "_build" / "html").exists()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        yield driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+
+
+def opened(browser, name, width=1280, **options):
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda message: page.complaints.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else page.complaints.append(request.url))
+    page.goto((HTML / name).as_uri())
+    return page
+
+
+def tooltip_at(page, mark):
+    """Return what the tooltip says with the pointer on the middle of ``mark``; empty where there is none."""
+    mark.evaluate("mark => mark.scrollIntoView({block: 'center', behavior: 'instant'})")
+    box = mark.bounding_box()
+    if not box:
+        return ""
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    return page.evaluate("(document.querySelector('#vg-tooltip-element.visible') || {}).innerText || ''").strip()
+
+
+@pytest.mark.parametrize("chapter", ["index", *(f"chapters/{name}" for name in [*CHAPTERS, "codebook"])])
+def test_from_disk_every_figure_shows_and_comes_alive(pages, browser, chapter):
+    page = opened(browser, f"{chapter}.html")
+    stills = page.locator(".still")
+    assert stills.count() == len(figures_of(f"{chapter}.html")) > 0
+    for number in range(stills.count()):
+        still = stills.nth(number)
+        before = still.locator(".wide svg").bounding_box()
+        assert before["width"] > 200 and before["height"] > 60
+        still.focus()
+        page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=20000)
+        after = still.locator(".wide svg").bounding_box()
+        assert abs(after["height"] - before["height"]) < 4 and abs(after["width"] - before["width"]) < 4
+        assert any(tooltip_at(page, mark) for mark in still.locator(".wide svg path").all()), f"no tooltip in figure {number + 1} of {chapter}"
+    assert page.complaints == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [360, 768])
+def test_no_page_scrolls_sideways(pages, browser, width):
+    names = ["index.html", "register/2020-q1.html", "register/claims.html", *(f"chapters/{path.stem}.html" for path in (ROOT / "chapters").glob("*.ipynb"))]
+    for name in names:
+        page = opened(browser, name, width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        page.context.close()
+
+
+def test_figures_follow_the_dark_theme(pages, browser):
+    colours = []
+    for scheme in ("light", "dark"):
+        page = opened(browser, "chapters/verdict.html", color_scheme=scheme)
+        colours.append(page.evaluate("getComputedStyle(document.querySelector('.wide svg .role-axis-label text')).fill"))
+        page.context.close()
+    assert colours[0] != colours[1]

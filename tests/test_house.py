@@ -1,0 +1,103 @@
+"""The files around the book agree with each other."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import retribution
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CFF = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+
+
+def direct_pins():
+    groups = PROJECT["project"]["optional-dependencies"].values()
+    return {pin for group in [PROJECT["project"]["dependencies"], *groups] for pin in group}
+
+
+def test_environment_pins_what_the_project_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    pip = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    assert set(pip) - {"-e ."} == direct_pins()
+
+
+def test_lock_holds_every_pin_with_hashes():
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    locked = dict(re.findall(r"^([a-z0-9_.-]+)==([^ ;\\]+)", lock, re.M))
+    for pin in direct_pins():
+        name, version = pin.split("==")
+        assert locked[name.lower()] == version, name
+    requirements = re.split(r"\n(?=[a-z0-9])", re.sub(r"^ *#.*\n", "", lock, flags=re.M).strip())
+    assert len(requirements) >= len(locked) > 100
+    assert all("--hash=sha256:" in requirement for requirement in requirements)
+
+
+def test_versions_and_licence_agree():
+    package = json.loads((ROOT / "data" / "datapackage.json").read_text(encoding="utf-8"))
+    versions = {CFF["version"], CFF["preferred-citation"]["version"], PROJECT["project"]["version"], package["version"]}
+    assert len(versions) == 1
+    assert CFF["license"] == package["licenses"][0]["name"] == "CC-BY-4.0"
+    assert "doi" not in json.dumps(CFF, default=str)
+
+
+def test_citation_file_is_valid():
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.citation-file-format", str(ROOT / "CITATION.cff")]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_quarter_with_an_event_has_its_page():
+    events = retribution.load().events
+    quarters = {f"{day.year}-q{day.quarter}" for day in events["date_start"]}
+    pages = {path.stem for path in (ROOT / "register").glob("*-q*.md")}
+    listed = set(re.findall(r"register/(\d{4}-q\d)", (ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    assert quarters == pages == listed
+    assert all(f"{{register}} {path.stem}" in path.read_text(encoding="utf-8") for path in (ROOT / "register").glob("*-q*.md"))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_carry_outputs_and_nothing_that_changes(path):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(ids) == len(set(ids)) and all(re.fullmatch("[a-z0-9-]+", name) for name in ids)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code)
+    assert all("execution" not in cell["metadata"] for cell in code)
+    assert "hide-input" in str(code[0]["metadata"])
+
+
+@pytest.mark.parametrize("path", [ROOT / "index.md", *sorted((ROOT / "chapters").glob("*.ipynb"))], ids=lambda path: path.stem)
+def test_prose_asks_only_for_numbers_that_a_cell_tells(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    asked = set(re.findall(r"\{glue:text\}`([a-z0-9_]+)`", text))
+    told = set(re.findall(r"^    ([a-z0-9_]+)=", text, re.M)) | set(re.findall(r"[(,] ?([a-z0-9_]+)=", "".join(re.findall(r"^tell\(.*\)$", text, re.M))))
+    assert asked <= told, asked - told
+
+
+def test_make_names_every_documented_target():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z]+)", readme):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+
+
+def test_without_python_the_first_line_says_so(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    done = subprocess.run(["make", "-C", tmp_path, "PYTHON=", "book"], capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    assert done.returncode != 0
+    assert lines[0].startswith("Python 3.11 or newer is needed")
