@@ -40,6 +40,7 @@ class Dataset:
     evidence: pd.DataFrame
     series: pd.DataFrame
     counters: pd.DataFrame
+    coding: pd.DataFrame
     verification: pd.DataFrame
     retired: pd.DataFrame
     corrections: pd.DataFrame
