@@ -1,14 +1,14 @@
 """The look of the book's charts, and the one call that makes a chart a figure."""
 
 import altair as alt
-import pandas as pd
 
 MIME = "application/vnd.vegalite.v6+json"
 WIDTH = 660
+ARTICLE = "2020-01-31"
 
 # Okabe and Ito (2008), darkened to 3:1 on white where needed; the build maps each to its twin in the dark theme.
 INK, MUTED, RULE, LAND, HOME = "#1c2733", "#56626f", "#d4d9df", "#e6e9ec", "#fbfbf8"
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GOLD = "#0072b2", "#c2570c", "#00795a", "#b3261e", "#8f4a86", "#3a8fc4", "#9a7200"
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GOLD, PALE = "#0072b2", "#c2570c", "#00795a", "#b3261e", "#8f4a86", "#3a8fc4", "#9a7200", "#a9d3ee"
 
 DOMAINS = {
     "diplomacy": ("Diplomacy", BLUE),
@@ -27,7 +27,7 @@ WEAPONS = {
 NEIGHBOURS = [("IRAN", 34.6, 47.4), ("SYRIA", 35.2, 39.2), ("TURKEY", 37.3, 40.5), ("SAUDI ARABIA", 30.2, 41.0), ("JORDAN", 31.7, 38.1), ("KUWAIT", 29.3, 47.65)]
 VERDICTS = {
     "supported": ("Supported", BLUE),
-    "partly": ("Partly", SKY),
+    "partly": ("Partly", PALE),
     "undecidable": ("Undecidable", MUTED),
     "unsupported": ("Unsupported", GOLD),
     "contradicted": ("Contradicted", RED),
@@ -96,6 +96,13 @@ def origins(data, events, most=5):
     return f"{len(rows):,} reports in {rows['source_id'].nunique():,} documents, by {named}{rest}."
 
 
+def line_at(color=ORANGE, **position):
+    """Return a reference line at ``x`` or ``y``; it is no row of the figure's data. A string is a day."""
+    (channel, value), = position.items()
+    shorthand = "at:T" if isinstance(value, str) else "at:Q"
+    return alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=color, strokeDash=[5, 3], strokeWidth=2).encode(**{channel: shorthand})
+
+
 def names(rows, always, project):
     """Return two layers of site names: those of ``always``, and the rest, which a narrow page leaves out."""
     def layer(part, **mark):
@@ -122,7 +129,6 @@ def basemap(data, box, width=WIDTH, height=440):
     iraq = [f for f in data.geo["land"]["features"] if f["properties"]["name"] == "Iraq"]
     home = outline(iraq, fill=HOME, stroke=MUTED, strokeWidth=1.2)
     governorates = outline(data.geo["iraq-governorates"]["features"], fill=None, stroke=RULE, strokeWidth=0.8)
-    names = pd.DataFrame(NEIGHBOURS, columns=["name", "lat", "lon"])
-    names = names[names["lat"].between(south, north) & names["lon"].between(west, east)]
-    labels = alt.Chart(names).mark_text(fontSize=11, color=MUTED).encode(longitude="lon:Q", latitude="lat:Q", text="name:N").project(**project)
+    inside = [dict(name=n, lat=a, lon=o) for n, a, o in NEIGHBOURS if south < a < north and west < o < east]
+    labels = alt.Chart(alt.InlineData(values=inside)).mark_text(fontSize=11, color=MUTED).encode(longitude="lon:Q", latitude="lat:Q", text="name:N").project(**project)
     return land + home + governorates + labels, project

@@ -247,7 +247,7 @@ def _check_table(resource, frames, problems):
     if allowed := resource.get("allowed"):
         pairs = {(by, value) for by, values in allowed["values"].items() for value in values}
         found = pd.Series(list(zip(frame[allowed["by"]], frame[allowed["column"]])), frame.index)
-        breach(~found.isin(pairs), allowed["column"], f"does not go with its {allowed['by']}", "allowed")
+        breach(~found.isin(pairs), allowed["column"], f"does not go with its {allowed['by']}; the codebook lists the words allowed", "allowed")
 
 
 def _report(problems, path, mask, column, values, says, rule):

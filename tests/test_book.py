@@ -117,7 +117,7 @@ def test_figure_names_are_unique(pages):
 def test_notebook_pages_lead_to_rerunning_and_citing(pages):
     for path in (ROOT / "chapters").glob("*.ipynb"):
         line = re.search(r'</h1><p class="title-tools">(.*?)</p>', (HTML / "chapters" / f"{path.stem}.html").read_text(encoding="utf-8"), re.S)
-        assert [text for text in re.findall(r">([^<]+)</a>", line[1])] == ["Rerun on Binder", "Notebook", "Data", "Cite"]
+        assert [text for text in re.findall(r">([^<]+)</a>", line[1])] == ["Rerun or Binder", "Notebook", "Data", "Cite"]
         assert (HTML / "notebooks" / path.name).read_bytes() == path.read_bytes()
 
 
@@ -184,6 +184,21 @@ def test_notebooks_run_from_any_folder_without_a_network(tmp_path):
     done = subprocess.run([sys.executable, "-c", run, ROOT / "chapters"], cwd=away, env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) == len(list((ROOT / "chapters").glob("*.ipynb")))
+
+
+def test_a_quarter_without_its_page_stops_the_build(tmp_path):
+    folder = copied(tmp_path / "book")
+    (folder / "register" / "2018-q2.md").unlink()
+    said, _ = (build := start_build(folder)).communicate(timeout=100)
+    assert build.returncode == 1
+    assert "register/2018-q2.md: " in said and "Traceback" not in said
+
+
+def test_figure_data_is_one_table(pages):
+    for path in (HTML / "figures").glob("*.csv"):
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows and all(None not in row and None not in row.values() for row in rows), path.name
 
 
 def test_a_broken_row_stops_the_build(tmp_path):

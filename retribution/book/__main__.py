@@ -28,9 +28,12 @@ def build():
     """Check the data, run what changed, build the pages; return the exit status."""
     start = time.perf_counter()
     try:
-        load()
+        data = load()
     except DataError as error:
         print(error, f"The book was not built: data/ breaks its descriptor in {len(error.problems)} place(s).", sep="\n", file=sys.stderr)
+        return 1
+    if missing := _missing_pages(data):
+        print(*missing, "The book was not built: the register lacks a page.", sep="\n", file=sys.stderr)
         return 1
     _drop_stale_cache()
     print("Running the notebooks that changed", flush=True)
@@ -51,6 +54,17 @@ def build():
     end = time.perf_counter()
     print(f"Built in {end - start:.1f} s (notebooks {ran - start:.1f}, pages {end - ran:.1f}). Open {BUILD / 'html' / 'index.html'}")
     return 0
+
+
+def _missing_pages(data):
+    """Return what to do for each quarter that has events and no page in the register."""
+    quarters = sorted({f"{day.year}-q{day.quarter}" for day in data.events["date_start"]})
+    listed = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    return [
+        f"register/{q}.md: there are events of this quarter; copy a page beside it, put {q} in it, and list register/{q} in _toc.yml"
+        for q in quarters
+        if not (ROOT / "register" / f"{q}.md").exists() or f"register/{q}\n" not in listed
+    ]
 
 
 def _drop_stale_cache():

@@ -35,6 +35,7 @@ DARK = {
     charts.PURPLE: "#c792c0",
     charts.SKY: "#7cc4f2",
     charts.GOLD: "#d9b13b",
+    charts.PALE: "#2a5a80",
 }
 
 
@@ -118,15 +119,13 @@ def _still(spec, name, description):
 
 
 def _rows(spec):
-    """Return the rows a chart was drawn from as CSV text; outlines of a map are left out."""
-    tables = [rows for rows in spec.get("datasets", {}).values() if rows and rows[0].get("type") != "Feature"]
+    """Return the rows a chart was drawn from as one CSV table; outlines and reference lines are left out."""
+    tables = spec.get("datasets", {}).values()
+    rows = list({json.dumps(row, sort_keys=True): row for table in tables for row in table if not {"geometry", "at"} & set(row)}.values())
     out = io.StringIO()
-    for rows in tables:
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        writer = csv.DictWriter(out, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        out.write("\n" if rows is not tables[-1] else "")
+    writer = csv.DictWriter(out, list(dict.fromkeys(column for row in rows for column in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return out.getvalue()
 
 

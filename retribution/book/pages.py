@@ -17,7 +17,7 @@ def _title_line(docname, up):
     if repository := CITATION.get("repository-code"):
         binder = f"https://mybinder.org/v2/git/{quote(repository, safe='')}/HEAD?labpath={quote('chapters/' + notebook)}"
     links = {
-        "Rerun on Binder": binder,
+        "Rerun or Binder": binder,
         "Notebook": f"{up}notebooks/{notebook}",
         "Data": f"{up}data.zip",
         "Cite": f"{up}chapters/cite.html#{Path(notebook).stem}",
