@@ -24,7 +24,7 @@ WEAPONS = {
     "drone": ("Drone", SKY),
     "other": ("Other", MUTED),
 }
-NEIGHBOURS = [("IRAN", 34.6, 47.4), ("SYRIA", 35.2, 39.2), ("TURKEY", 37.3, 40.5), ("SAUDI ARABIA", 30.2, 41.0), ("JORDAN", 31.7, 38.1), ("KUWAIT", 29.3, 47.65)]
+NEIGHBOURS = [("IRAN", 34.6, 47.4), ("SYRIA", 35.2, 39.2), ("TURKEY", 37.3, 40.5), ("SAUDI ARABIA", 30.2, 41.0), ("JORDAN", 31.7, 38.4), ("KUWAIT", 29.3, 47.65)]
 VERDICTS = {
     "supported": ("Supported", BLUE),
     "partly": ("Partly", PALE),
