@@ -74,6 +74,16 @@ def label(values, words):
     return values.astype(object).map({key: name for key, (name, _) in words.items()})
 
 
+def verdicts(claims, register):
+    """Return one row per claim and horizon: labels, the sign drawn on the cell, and the link into ``register``."""
+    rows = claims.melt(["claim_id", "claim", "confidence", "why"], ["verdict_day", "verdict_hindsight"], "Horizon", "verdict")
+    rows["Horizon"] = rows["Horizon"].map({"verdict_day": "On the day", "verdict_hindsight": "In hindsight"})
+    rows["Verdict"] = label(rows["verdict"], VERDICTS)
+    rows["Mark"] = rows["verdict"].map({"supported": "●", "partly": "◐", "undecidable": "?", "unsupported": "○", "contradicted": "✕"}).astype(str)
+    rows["link"] = register + "#" + rows["claim_id"]
+    return rows.drop(columns="verdict").astype({"confidence": str})
+
+
 def figure(chart, name, title, caption, description, sources):
     """Return ``chart`` as a numbered figure of the book; the build reads the words from its ``usermeta``.
 

@@ -15,6 +15,22 @@ def between(events, first, last):
     return events[(events["date_start"] <= pd.Timestamp(last)) & (events["date_end"] >= pd.Timestamp(first))]
 
 
+def certainly(events, first, last):
+    """Return the events that certainly happened from ``first`` to ``last``: their range of days lies within it."""
+    return events[(events["date_start"] >= pd.Timestamp(first)) & (events["date_end"] <= pd.Timestamp(last))]
+
+
+def rate(events, first, last):
+    """Return events a week from ``first`` to ``last``, counting all that can have happened then."""
+    return len(between(events, first, last)) / ((pd.Timestamp(last) - pd.Timestamp(first)).days + 1) * 7
+
+
+def witnesses(data, event_id):
+    """Return the reports of one event with their sources' columns, without those whose origin is not stated."""
+    rows = data.reports[data.reports["event_id"] == event_id].merge(data.sources, on="source_id")
+    return rows[rows["origin"] != "Not stated"]
+
+
 def weekly(events, first, last):
     """Return a Series of expected events per week (weeks begin on Monday) from ``first`` to ``last``.
 
@@ -38,9 +54,8 @@ def recount(data, counter):
     for column, filters in (("domain", "filter_domain"), ("kind", "filter_kinds"), ("country", "filter_country"), ("target_id", "filter_targets")):
         if pd.notna(counter[filters]):
             events = events[events[column].isin(counter[filters].split("|"))]
-    most = between(events, counter["window_start"], counter["window_end"])
-    inside = (most["date_start"] >= counter["window_start"]) & (most["date_end"] <= counter["window_end"])
-    return int(inside.sum()), len(most)
+    window = counter["window_start"], counter["window_end"]
+    return len(certainly(events, *window)), len(between(events, *window))
 
 
 def border_km(lat, lon, outline):

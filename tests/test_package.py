@@ -126,6 +126,31 @@ def test_between_takes_what_overlaps(event, inside):
     assert len(stats.between(days(event), "2020-01-05", "2020-01-10")) == inside
 
 
+def test_certainly_takes_only_what_lies_within():
+    events = days(("2020-01-05", "2020-01-10"), ("2020-01-04", "2020-01-06"), ("2020-01-09", "2020-01-11"))
+    assert len(stats.certainly(events, "2020-01-05", "2020-01-10")) == 1
+
+
+def test_rate_is_a_week_over_all_that_can_have_happened():
+    assert stats.rate(days(("2020-01-01", "2020-01-01"), ("2019-12-30", "2020-01-02")), "2020-01-01", "2020-01-14") == pytest.approx(1.0)
+
+
+def test_witnesses_leave_out_what_states_no_origin():
+    reports = pd.DataFrame({"event_id": ["a", "a", "b"], "source_id": ["s", "t", "s"]})
+    sources = pd.DataFrame({"source_id": ["s", "t"], "origin": ["Reuters", "Not stated"]})
+    found = stats.witnesses(SimpleNamespace(reports=reports, sources=sources), "a")
+    assert list(found["source_id"]) == ["s"]
+
+
+def test_verdicts_have_a_row_for_each_claim_and_horizon():
+    claims = pd.DataFrame({"claim_id": ["C01"], "claim": ["It rains."], "confidence": ["low"], "why": ["It does."], "verdict_day": ["partly"], "verdict_hindsight": ["contradicted"]})
+    rows = charts.verdicts(claims, "claims.html")
+    assert list(rows["Horizon"]) == ["On the day", "In hindsight"]
+    assert list(rows["Verdict"]) == ["Partly", "Contradicted"]
+    assert list(rows["Mark"]) == ["◐", "✕"]
+    assert set(rows["link"]) == {"claims.html#C01"}
+
+
 def test_weekly_spreads_a_range_and_keeps_the_total():
     events = days(["2020-01-06"], ["2020-01-12", "2020-01-13"], ["2020-01-19", "2020-01-22"])
     weeks = stats.weekly(events, "2020-01-08", "2020-02-01")

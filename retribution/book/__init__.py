@@ -7,4 +7,4 @@ def setup(app):
     """Connect each module; called by Sphinx."""
     for module in (figures, pages, register):
         module.setup(app)
-    return {"version": "0.1.0", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from .. import DATA, DataError, load
+from .register import quarter
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build"
@@ -58,11 +59,10 @@ def build():
 
 def _missing_pages(data):
     """Return what to do for each quarter that has events and no page in the register."""
-    quarters = sorted({f"{day.year}-q{day.quarter}" for day in data.events["date_start"]})
     listed = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     return [
         f"register/{q}.md: there are events of this quarter; copy a page beside it, put {q} in it, and list register/{q} in _toc.yml"
-        for q in quarters
+        for q in sorted(set(data.events["event_id"].map(quarter)))
         if not (ROOT / "register" / f"{q}.md").exists() or f"register/{q}\n" not in listed
     ]
 

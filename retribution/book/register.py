@@ -43,12 +43,13 @@ def _index():
     )
 
 
-def _quarter(event_id):
+def quarter(event_id):
+    """Return the name of the register page that holds an event, such as ``2020-q1``."""
     return f"{event_id[:4]}-q{(int(event_id[5:7]) + 2) // 3}"
 
 
 def _address(kind, name):
-    page = _quarter(name) if kind == "event" else f"{kind}s"
+    page = quarter(name) if kind == "event" else f"{kind}s"
     return f"register/{page}.html#{name}"
 
 
@@ -100,7 +101,7 @@ class _Register(SphinxDirective):
         if not re.fullmatch(r"\d{4}-q[1-4]", which):
             raise self.error(f"register takes claims, sources or a quarter such as 2020-q1, not {which}")
         events = self.data.events
-        events = events[events["event_id"].map(_quarter) == which].sort_values(["date_start", "event_id"])
+        events = events[events["event_id"].map(quarter) == which].sort_values(["date_start", "event_id"])
         if events.empty:
             return [nodes.paragraph("", "The dataset holds no event of this quarter.")]
         return [self._event(row) for row in events.itertuples()]
