@@ -1,15 +1,23 @@
-"""Check the data package, or refresh its hashes and check it: ``python -m retribution check|refresh``."""
+"""Check the data package, refresh its hashes and check it, or draw reports to verify.
+
+``python -m retribution check | refresh | draw N``
+"""
 
 import sys
 
-from .dataset import DataError, load, refresh
+from .dataset import DataError, draw, load, refresh
 
 
 def main(arguments):
     """Return the exit status: 0 if the data keep their descriptor, 1 if not, 2 for another command."""
-    if arguments not in (["check"], ["refresh"]):
-        print(__doc__, file=sys.stderr)
-        return 2
+    match arguments:
+        case ["check"] | ["refresh"]:
+            pass
+        case ["draw", number] if number.isdecimal():
+            pass
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
     try:
         if arguments == ["refresh"]:
             refresh()
@@ -18,7 +26,10 @@ def main(arguments):
         print(error, file=sys.stderr)
         print(f"data/ breaks its descriptor in {len(error.problems)} place(s).", file=sys.stderr)
         return 1
-    print(f"data/ keeps its descriptor: {len(data.events)} events, {len(data.reports)} reports, {len(data.sources)} sources.")
+    if arguments[0] == "draw":
+        print(draw(data, int(arguments[1])).to_csv(index=False), end="")
+    else:
+        print(f"data/ keeps its descriptor: {len(data.events)} events, {len(data.reports)} reports, {len(data.sources)} sources.")
     return 0
 
 

@@ -98,7 +98,7 @@ def figure(chart, name, title, caption, description, sources):
 
 def origins(data, events, most=5):
     """Return a sentence naming the origins behind ``events`` (a frame with ``event_id``), most used first."""
-    rows = data.reports[data.reports["event_id"].isin(events["event_id"])].merge(data.sources, on="source_id")
+    rows = data.reports[data.reports["event_id"].isin(events["event_id"])]
     count = rows.groupby("origin").size().reset_index(name="n").sort_values(["n", "origin"], ascending=[False, True])
     count = count[count["origin"] != "Not stated"]
     named = ", ".join(count["origin"].head(most))

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -26,14 +27,18 @@ class Dataset:
     """The tables of the data package as typed frames, in the column order of the descriptor.
 
     Dates are ``datetime64``, integers ``Int64``, listed values ``category`` (ordered where the descriptor says
-    so), other text ``str``; an empty cell is missing. ``events`` also carries what ``estimate`` derives.
+    so), other text ``str``; an empty cell is missing. ``events`` also carries what ``estimate`` derives. The
+    ``origin`` of a report is that of its document where it has none of its own; its ``alignment`` is that of the
+    party its origin is tied to (its publisher, where the origin is not stated), missing where ``outlets`` names none.
     ``geo`` holds the two outlines as GeoJSON, ``descriptor`` the parsed ``datapackage.json``, ``fingerprint``
     its SHA-256, which fixes the content of every file since the descriptor lists their hashes.
     """
 
     events: pd.DataFrame
+    distinct: pd.DataFrame
     reports: pd.DataFrame
     sources: pd.DataFrame
+    outlets: pd.DataFrame
     places: pd.DataFrame
     actors: pd.DataFrame
     claims: pd.DataFrame
@@ -41,6 +46,7 @@ class Dataset:
     series: pd.DataFrame
     counters: pd.DataFrame
     coding: pd.DataFrame
+    settled: pd.DataFrame
     verification: pd.DataFrame
     retired: pd.DataFrame
     corrections: pd.DataFrame
@@ -70,11 +76,22 @@ def load(folder=DATA):
     for resource in descriptor["resources"]:
         if resource["name"] in frames:
             _check_table(resource, frames, problems)
+    if not problems:
+        _check_distinct(frames["events"], frames["places"], frames["distinct"], problems)
     if problems:
         raise DataError(problems)
+    frames["reports"] = _whose(**{name: frames[name] for name in ("reports", "sources", "outlets", "actors")})
     events = frames["events"].join(estimate(frames["reports"], frames["sources"]), on="event_id")
     events["origins"] = events["origins"].fillna(0).astype(int)
     return Dataset(**frames | {"events": events}, geo=geo, descriptor=descriptor, fingerprint=hashlib.sha256(raw).hexdigest())
+
+
+def _whose(reports, sources, outlets, actors):
+    """Return ``reports`` with every origin filled in and the alignment of the party that it is tied to."""
+    rows = reports[["source_id"]].merge(sources, on="source_id", how="left")
+    origin = reports["origin"].fillna(rows["origin"])
+    sides = outlets.merge(actors, left_on="party", right_on="actor_id").set_index("outlet")["alignment"].astype(str)
+    return reports.assign(origin=origin, alignment=origin.mask(origin == "Not stated", rows["publisher"]).map(sides))
 
 
 def estimate(reports, sources):
@@ -86,7 +103,7 @@ def estimate(reports, sources):
     median of the lows, so that it is a figure somebody reported. After the low, best and high estimates of
     UCDP GED (Sundberg and Melander 2013), with origins in the place of a coder's judgement.
     """
-    rows = reports.merge(sources[["source_id", "origin", "published"]], on="source_id")
+    rows = reports.merge(sources[["source_id", "published"]], on="source_id")
     rows["published"] = rows["published"].fillna(pd.Timestamp(0))
     known = rows["origin"].where(rows["origin"] != "Not stated")
     out = known.groupby(rows["event_id"]).nunique().clip(lower=1).to_frame("origins")
@@ -118,6 +135,19 @@ def refresh(folder=DATA):
         resource["bytes"] = len(content)
     text = json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n"
     (folder / "datapackage.json").write_text(text, encoding="utf-8")
+
+
+def draw(data, number, seed=20260122):
+    """Return the next ``number`` reports (event_id, source_id) to verify, in an order fixed by ``seed``.
+
+    The order is that of a hash of seed and key, so that a row's turn never depends on the other rows: those
+    verified so far are at any time a simple random sample, also after the table has grown. Survey
+    sampling calls such a hash a permanent random number.
+    """
+    rows = data.reports[["event_id", "source_id"]]
+    turn = [hashlib.sha256(f"{seed}|{event}|{source}".encode()).hexdigest() for event, source in rows.itertuples(index=False)]
+    rows = rows.assign(turn=turn).merge(data.verification[["event_id", "source_id"]], how="left", indicator=True)
+    return rows[rows["_merge"] == "left_only"].sort_values("turn")[["event_id", "source_id"]].head(number)
 
 
 def _read_descriptor(folder):
@@ -239,7 +269,9 @@ def _check_table(resource, frames, problems):
     for column, other in resource.get("together", []):
         breach(frame[column].notna() != frame[other].notna(), column, f"and {other} must both be given or both be empty", "together")
     for column, other in resource.get("starts", []):
-        breach(frame[column].str[:10] != frame[other].dt.strftime("%Y-%m-%d"), column, f"does not begin with {other}", "starts")
+        log = frames.get("corrections", pd.DataFrame(columns=["table", "row", "column"]))
+        moved = frame[column].isin(log.loc[(log["table"] == name) & (log["column"] == other), "row"])
+        breach((frame[column].str[:10] != frame[other].dt.strftime("%Y-%m-%d")) & ~moved, column, f"does not begin with {other}, and corrections.csv logs no change of it", "starts")
     for columns in resource.get("oneOf", []):
         breach(frame[columns].notna().sum(axis=1) != 1, columns[0], f"exactly one of {', '.join(columns)} must be given", "oneOf")
     for columns in resource.get("anyOf", []):
@@ -248,6 +280,32 @@ def _check_table(resource, frames, problems):
         pairs = {(by, value) for by, values in allowed["values"].items() for value in values}
         found = pd.Series(list(zip(frame[allowed["by"]], frame[allowed["column"]])), frame.index)
         breach(~found.isin(pairs), allowed["column"], f"does not go with its {allowed['by']}; the codebook lists the words allowed", "allowed")
+
+
+def near_pairs(events, places):
+    """Return the pairs (event_id, other_id) of attacks or strikes that may be one: near in place and in day.
+
+    Near in place: the same place, places within 10 km, or a governorate and a place in it. Near in day: the ranges
+    of days overlap or touch. Each pair is in the order of its names.
+    """
+    rows = events[events["domain"].isin(["proxy_attack", "state_strike"])].merge(places, on="place_id").sort_values("event_id")
+    pairs = rows.merge(rows, how="cross", suffixes=("", "_other"))
+    pairs = pairs[(pairs["event_id"] < pairs["event_id_other"]) & (pairs["domain"] == pairs["domain_other"])]
+    day = pd.Timedelta(days=1)
+    pairs = pairs[(pairs["date_start"] <= pairs["date_end_other"] + day) & (pairs["date_start_other"] <= pairs["date_end"] + day)]
+    north = 111.2 * (pairs["lat"] - pairs["lat_other"])
+    east = 111.2 * (pairs["lon"] - pairs["lon_other"]) * np.cos(np.radians(pairs["lat"].astype(float)))
+    within = (pairs["admin1"] == pairs["admin1_other"]) & ((pairs["precision"] == "region") | (pairs["precision_other"] == "region"))
+    near = (pairs["place_id"] == pairs["place_id_other"]) | ((north**2 + east**2) < 100).fillna(False) | within
+    return pairs.loc[near.astype(bool), ["event_id", "event_id_other"]].rename(columns={"event_id_other": "other_id"})
+
+
+def _check_distinct(events, places, distinct, problems):
+    settled = set(distinct[["event_id", "other_id"]].itertuples(index=False, name=None))
+    line = dict(zip(events["event_id"], events.index + 2))
+    for one, other in near_pairs(events, places).itertuples(index=False, name=None):
+        if (one, other) not in settled:
+            problems.append(f"events.csv, row {line[other]}, column event_id: {other!r} may be the same as {one!r} in row {line[one]} (place and day are near); make them one, or say in distinct.csv what tells them apart (rule: distinct)")
 
 
 def _report(problems, path, mask, column, values, says, rule):

@@ -25,10 +25,15 @@ def rate(events, first, last):
     return len(between(events, first, last)) / ((pd.Timestamp(last) - pd.Timestamp(first)).days + 1) * 7
 
 
+def documented(data):
+    """Return the reports with their documents' columns; ``origin`` is that of the report."""
+    return data.reports.merge(data.sources.drop(columns="origin"), on="source_id")
+
+
 def witnesses(data, event_id):
     """Return the reports of one event with their sources' columns, without those whose origin is not stated."""
-    rows = data.reports[data.reports["event_id"] == event_id].merge(data.sources, on="source_id")
-    return rows[rows["origin"] != "Not stated"]
+    rows = documented(data)
+    return rows[(rows["event_id"] == event_id) & (rows["origin"] != "Not stated")].reset_index(drop=True)
 
 
 def weekly(events, first, last):
@@ -51,7 +56,7 @@ def recount(data, counter):
     Least counts the events certainly inside the window, most those that can have been.
     """
     events = data.events.merge(data.places[["place_id", "country"]], on="place_id")
-    for column, filters in (("domain", "filter_domain"), ("kind", "filter_kinds"), ("country", "filter_country"), ("target_id", "filter_targets")):
+    for column, filters in (("domain", "filter_domain"), ("kind", "filter_kinds"), ("country", "filter_country"), ("target_id", "filter_targets"), ("place_id", "filter_places")):
         if pd.notna(counter[filters]):
             events = events[events[column].isin(counter[filters].split("|"))]
     window = counter["window_start"], counter["window_end"]
@@ -74,3 +79,19 @@ def border_km(lat, lon, outline):
             h = np.sin((points[:, 1] - phi) / 2) ** 2 + np.cos(phi) * np.cos(points[:, 1]) * np.sin((points[:, 0] - lam) / 2) ** 2
             best = min(best, 2 * 6371 * np.arcsin(np.sqrt(h.min())))
     return float(best)
+
+
+def seen_only_by(data, sides):
+    """Return the event_ids that every report ascribes to an origin whose ``alignment`` is one of ``sides``."""
+    within = data.reports["alignment"].isin(sides).groupby(data.reports["event_id"]).all()
+    return set(within.index[within])
+
+
+def chao(times):
+    """Return a lower bound on the number of events, from how many origins reported each that is recorded.
+
+    Bias-corrected Chao1 (Chao 1987). It assumes that origins report independently of each other; where some
+    events are easier to see than others, the truth lies above it.
+    """
+    once, twice = (times == 1).sum(), (times == 2).sum()
+    return len(times) + once * (once - 1) / (2 * (twice + 1))

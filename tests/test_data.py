@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import frictionless
 import pandas as pd
 import pytest
 
 import retribution
-from retribution.dataset import DATA, DataError, load, refresh
+from retribution import stats
+from retribution.dataset import DATA, MEASURES, DataError, draw, load, near_pairs, refresh
 
 ROW = 7  # the line that cell damages hit: neither the first nor the last of any table with rows
 
@@ -61,9 +63,16 @@ def test_each_kind_allowed_is_defined(data):
     assert {domain: list(kinds) for domain, kinds in data.descriptor["kinds"].items()} == events["allowed"]["values"]
 
 
-@pytest.mark.parametrize("table, least", [("events", 160), ("reports", 300), ("sources", 180), ("counters", 20)])
-def test_enough_rows(data, table, least):
-    assert len(getattr(data, table)) >= least
+def test_coverage_keeps_its_floors(data):
+    force = data.events["domain"].isin(["proxy_attack", "state_strike"])
+    dense = data.events["date_start"].between("2019-05-01", "2021-12-31")
+    assert (force & dense).sum() >= 400
+    assert (~force & (data.events["date_start"] <= "2021-12-31")).sum() >= 350
+    assert (data.events["origins"] >= 2).mean() >= 0.65
+    assert len(data.reports) >= 1500
+    assert len(data.counters) >= 60
+    assert data.verification["found"].sum() >= 150
+    assert data.coding["event_id"].nunique() >= 150
 
 
 def test_every_claim_is_judged_on_evidence(data):
@@ -84,8 +93,63 @@ def test_all_domains_and_series_are_there(data):
 
 def test_every_event_has_a_report_and_every_source_a_use(data):
     assert set(data.events["event_id"]) == set(data.reports["event_id"])
-    used = pd.concat([data.reports["source_id"], data.evidence["source_id"], data.series["source_id"], data.counters["source_id"]])
+    used = pd.concat([data.reports["source_id"], data.evidence["source_id"], data.series["source_id"], data.counters["source_id"], data.outlets["source_id"]])
     assert set(data.sources["source_id"]) == set(used.dropna())
+
+
+def test_retired_ids_are_gone_and_lead_somewhere(data):
+    assert not set(data.retired["event_id"]) & set(data.events["event_id"])
+
+
+def test_corrections_are_what_the_tables_say_now(data):
+    keys = {"events": ["event_id"], "claims": ["claim_id"], "sources": ["source_id"], "reports": ["event_id", "source_id"]}
+    with_row = data.corrections[~data.corrections["row"].str.startswith("every ")].drop_duplicates(["table", "row", "column"], keep="last")
+    assert len(with_row)
+    for table, changes in with_row[with_row["table"].isin(keys)].groupby("table"):
+        with (DATA / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+            rows = {" / ".join(row[key] for key in keys[table]): row for row in csv.DictReader(file)}
+        for change in changes.itertuples():
+            if change.row in rows and change.column not in keys[table]:
+                assert rows[change.row][change.column] == ("" if pd.isna(change.now) else change.now), (change.row, change.column)
+
+
+def test_every_disagreement_of_the_coders_is_settled(data):
+    codes = {coder: rows.set_index("event_id") for coder, rows in data.coding.groupby("coder")}
+    columns = ["domain", "kind", "attribution", "exit_pressure"]
+    differ = {(event, column) for column in columns for event in codes[1].index if str(codes[1].at[event, column]) != str(codes[2].at[event, column])}
+    assert differ == set(data.settled[["event_id", "column"]].itertuples(index=False, name=None))
+    now = data.events.set_index("event_id")
+    for row in data.settled.itertuples():
+        value = now.at[row.event_id, row.column]
+        assert ("" if pd.isna(value) else str(value)) == ("" if pd.isna(row.settled) else row.settled), row
+    assert set(data.settled["rule"]) <= set(data.descriptor["rules"])
+
+
+def test_outlets_name_origins_or_publishers(data):
+    named = set(data.sources["origin"]) | set(data.sources["publisher"]) | set(data.reports["origin"])
+    assert set(data.outlets["outlet"]) <= named
+    assert data.reports["alignment"].notna().mean() > 0.1
+
+
+def test_no_origin_has_two_spellings(data):
+    spelt = pd.concat([data.sources["origin"], data.reports["origin"]]).drop_duplicates()
+    plain = spelt.str.lower().str.replace(r"^the |\bal[- ]| (?:news )?agency$|[^a-z0-9]", "", regex=True)
+    assert spelt[plain.duplicated(keep=False)].tolist() == []
+
+
+def test_figures_stand_with_the_act_that_they_are_of(data):
+    words = data.events[data.events["kind"].isin(["condemnation", "clerical_statement"])]
+    rows = data.reports[data.reports["event_id"].isin(words["event_id"])]
+    assert rows[[f"{measure}_{end}" for measure in MEASURES for end in ("low", "high")]].isna().all(axis=None)
+
+
+def test_gaps_to_published_totals_are_explained(data):
+    for _, row in data.counters.iterrows():
+        least, most = stats.recount(data, row)
+        high = row["count_low"] if pd.isna(row["count_high"]) else row["count_high"]
+        agrees = least <= high * 1.2 and most >= row["count_low"] * 0.8
+        assert agrees if row["gap"] == "agrees" else isinstance(row["gap_note"], str), (row["statement_date"], row["counts_what"], least, most)
+        assert not agrees or row["gap"] in ("agrees", "definition"), (row["statement_date"], row["counts_what"], least, most)
 
 
 def test_january_2020_is_dense(data):
@@ -109,6 +173,7 @@ def test_filters_of_counters_name_what_exists(data):
         "filter_kinds": data.events["kind"],
         "filter_country": data.places["country"],
         "filter_targets": data.actors["actor_id"],
+        "filter_places": data.places["place_id"],
     }
     for column, values in known.items():
         assert set(data.counters[column].dropna().str.split("|").explode()) <= set(values), column
@@ -189,6 +254,10 @@ CELLS = [
     ("places", {"name": " Baghdad"}, "name", "spaces"),
     ("events", {"summary": "It happened. "}, "summary", "spaces"),
     ("events", {"summary": " "}, "summary", "spaces"),
+    ("counters", {"gap": "other"}, "gap", "enum"),
+    ("settled", {"rule": "Z9"}, "rule", "enum"),
+    ("outlets", {"party": "nobody"}, "party", "foreignKeys"),
+    ("distinct", {"other_id": "2020-01-03-nothing"}, "other_id", "foreignKeys"),
 ]
 
 
@@ -228,7 +297,7 @@ def test_duplicate(copy, data, table, columns, rule):
 @pytest.mark.parametrize(
     "change, where, rule",
     [
-        (lambda rows: [row.pop(3) for row in rows], "reports.csv, column munitions_high: ", "fields"),
+        (lambda rows: [row.pop(4) for row in rows], "reports.csv, column munitions_high: ", "fields"),
         (lambda rows: [row.append("x") for row in rows], "reports.csv, column x: ", "fields"),
         (lambda rows: rows[0].__setitem__(0, "event"), "reports.csv, column event_id: ", "fields"),
         (lambda rows: rows[ROW - 1].append("one too many"), f"reports.csv, row {ROW}: ", "format"),
@@ -317,6 +386,62 @@ def test_all_damages_are_reported_at_once(copy):
         assert_reported(found, where, rule)
 
 
+def test_a_day_may_move_from_its_id_only_with_a_correction(copy, data):
+    event = data.events.iloc[ROW - 2]
+    put(copy / "events.csv", date_start="2018-05-01")
+    refresh(copy)
+    assert_reported(problems(copy), f"events.csv, row {ROW}, column event_id: {event['event_id']!r}", "starts")
+    rewrite(copy / "corrections.csv", lambda rows: rows.append(["2026-11-22", "events", event["event_id"], "date_start", "", "2018-05-01", "A test."]))
+    refresh(copy)
+    assert load(copy).events["date_start"].min() == pd.Timestamp("2018-05-01")
+
+
+def test_near_pairs_must_be_told_apart(copy, data):
+    one, other, _ = data.distinct.iloc[0]
+    rewrite(copy / "distinct.csv", lambda rows: rows.pop(1))
+    refresh(copy)
+    [line] = problems(copy)
+    assert repr(one) in line and repr(other) in line and line.endswith("(rule: distinct)")
+
+
+def near(*rows):
+    """Return the number of near pairs among attacks given as place, first day, last day."""
+    events = pd.DataFrame([dict(event_id=f"e{n}", domain="proxy_attack", place_id=p, date_start=pd.Timestamp(a), date_end=pd.Timestamp(b)) for n, (p, a, b) in enumerate(rows)])
+    places = pd.DataFrame(
+        [("town", "North", 33.0, 44.0, "town"), ("suburb", "North", 33.05, 44.0, "town"), ("far", "North", 33.5, 44.0, "town"), ("north", "North", 33.9, 44.9, "region"), ("nowhere", None, None, None, "none")],
+        columns=["place_id", "admin1", "lat", "lon", "precision"],
+    )
+    return len(near_pairs(events, places))
+
+
+@pytest.mark.parametrize(
+    "one, other, pairs",
+    [
+        (("town", "2020-01-01", "2020-01-01"), ("town", "2020-01-01", "2020-01-01"), 1),
+        (("town", "2020-01-01", "2020-01-01"), ("town", "2020-01-02", "2020-01-02"), 1),
+        (("town", "2020-01-01", "2020-01-01"), ("town", "2020-01-03", "2020-01-03"), 0),
+        (("town", "2020-01-01", "2020-01-05"), ("town", "2020-01-06", "2020-01-09"), 1),
+        (("town", "2020-01-01", "2020-01-01"), ("suburb", "2020-01-01", "2020-01-01"), 1),
+        (("town", "2020-01-01", "2020-01-01"), ("far", "2020-01-01", "2020-01-01"), 0),
+        (("far", "2020-01-01", "2020-01-01"), ("north", "2020-01-01", "2020-01-01"), 1),
+        (("nowhere", "2020-01-01", "2020-01-01"), ("nowhere", "2020-01-01", "2020-01-01"), 1),
+        (("nowhere", "2020-01-01", "2020-01-01"), ("town", "2020-01-01", "2020-01-01"), 0),
+    ],
+)
+def test_near_pairs(one, other, pairs):
+    assert near(one, other) == near(other, one) == pairs
+
+
+def test_a_draw_does_not_hang_on_the_other_rows(data):
+    drawn = draw(data, 20)
+    assert list(drawn.columns) == ["event_id", "source_id"] and len(drawn) == 20
+    fewer = SimpleNamespace(reports=data.reports.iloc[::-1].iloc[: len(data.reports) // 2], verification=data.verification)
+    kept = drawn.merge(fewer.reports[["event_id", "source_id"]])
+    assert draw(fewer, len(kept)).values.tolist() == kept.values.tolist()
+    verified = set(data.verification[["event_id", "source_id"]].itertuples(index=False, name=None))
+    assert not verified & set(drawn.itertuples(index=False, name=None))
+
+
 # The command line
 
 
@@ -338,6 +463,12 @@ def test_check_passes(house):
     assert "events" in done.stdout
 
 
+def test_draw_prints_rows_to_verify(house):
+    done = run(house, "draw", "3")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[0], len(lines)) == (0, "event_id,source_id", 4)
+
+
 def test_check_fails_in_plain_words(house):
     put(house / "data" / "events.csv", date_start="2020-02-30")
     done = run(house, "check")
@@ -346,11 +477,11 @@ def test_check_fails_in_plain_words(house):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["mend"], ["check", "twice"]])
+@pytest.mark.parametrize("arguments", [[], ["mend"], ["check", "twice"], ["draw"], ["draw", "all"]])
 def test_other_commands_are_explained(house, arguments):
     done = run(house, *arguments)
     assert done.returncode == 2
-    assert "python -m retribution check|refresh" in done.stderr
+    assert "python -m retribution check | refresh | draw N" in done.stderr
 
 
 def test_refresh_takes_up_an_added_row_and_touches_nothing_else(house):

@@ -86,6 +86,13 @@ def test_prose_asks_only_for_numbers_that_a_cell_tells(path):
     assert asked <= told, asked - told
 
 
+def test_the_worked_example_stands_in_the_tables():
+    blocks = re.findall(r"```csv\n(data/\w+\.csv)\n(.+?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.S)
+    assert [path for path, _ in blocks] == ["data/events.csv", "data/sources.csv", "data/reports.csv"]
+    for path, rows in blocks:
+        assert set(rows.splitlines()) <= set((ROOT / path).read_text(encoding="utf-8").splitlines()), path
+
+
 def test_make_names_every_documented_target():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")

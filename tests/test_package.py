@@ -28,7 +28,7 @@ def estimated(*rows):
     sources = pd.DataFrame(rows, columns=["origin", "published", "low", "high"])
     sources["source_id"] = [f"s{n}" for n in range(len(rows))]
     sources["published"] = pd.to_datetime(sources["published"])
-    reports = pd.DataFrame({"event_id": "e", "source_id": sources["source_id"]})
+    reports = pd.DataFrame({"event_id": "e", "source_id": sources["source_id"], "origin": sources["origin"]})
     for measure in MEASURES:
         for end in ("low", "high"):
             figures = sources[end] if measure == "killed" else None
@@ -70,10 +70,10 @@ def test_estimate_leaves_silence_missing():
 
 
 def test_estimate_keeps_events_apart():
-    reports = pd.DataFrame({"event_id": ["a", "b"], "source_id": ["s", "s"]})
+    reports = pd.DataFrame({"event_id": ["a", "b"], "source_id": ["s", "s"], "origin": "AFP"})
     for measure in MEASURES:
         reports[[f"{measure}_low", f"{measure}_high"]] = pd.DataFrame({"low": [1, 2], "high": [1, 2]}, dtype="Int64")
-    sources = pd.DataFrame({"source_id": ["s"], "origin": ["AFP"], "published": pd.to_datetime(["2020-01-01"])})
+    sources = pd.DataFrame({"source_id": ["s"], "published": pd.to_datetime(["2020-01-01"])})
     assert estimate(reports, sources)["wounded_best"].to_dict() == {"a": 1, "b": 2}
 
 
@@ -136,7 +136,7 @@ def test_rate_is_a_week_over_all_that_can_have_happened():
 
 
 def test_witnesses_leave_out_what_states_no_origin():
-    reports = pd.DataFrame({"event_id": ["a", "a", "b"], "source_id": ["s", "t", "s"]})
+    reports = pd.DataFrame({"event_id": ["a", "a", "b"], "source_id": ["s", "t", "s"], "origin": ["Reuters", "Not stated", "AFP"]})
     sources = pd.DataFrame({"source_id": ["s", "t"], "origin": ["Reuters", "Not stated"]})
     found = stats.witnesses(SimpleNamespace(reports=reports, sources=sources), "a")
     assert list(found["source_id"]) == ["s"]
@@ -159,6 +159,16 @@ def test_weekly_spreads_a_range_and_keeps_the_total():
     assert weeks.sum() == pytest.approx(len(events))
 
 
+def test_seen_only_by_wants_every_report_of_a_side():
+    reports = pd.DataFrame({"event_id": list("aabbc"), "alignment": ["iran_state", "iran_aligned", "iran_state", None, None]})
+    assert stats.seen_only_by(SimpleNamespace(reports=reports), ["iran_state", "iran_aligned"]) == {"a"}
+
+
+def test_chao_adds_half_the_square_of_the_singletons():
+    assert stats.chao(pd.Series([1, 1, 1, 2, 5])) == pytest.approx(5 + 3 * 2 / (2 * 2))
+    assert stats.chao(pd.Series([2, 3])) == 2
+
+
 @pytest.mark.parametrize(
     "filters, expected",
     [
@@ -167,6 +177,7 @@ def test_weekly_spreads_a_range_and_keeps_the_total():
         ({"filter_kinds": "rocket|drone"}, (1, 2)),
         ({"filter_country": "Syria"}, (1, 1)),
         ({"filter_domain": "proxy_attack", "filter_targets": "usa"}, (1, 2)),
+        ({"filter_places": "abu_kamal"}, (1, 1)),
     ],
 )
 def test_recount(filters, expected):
@@ -178,7 +189,7 @@ def test_recount(filters, expected):
     )
     data = SimpleNamespace(events=events, places=pd.DataFrame({"place_id": ["taji", "abu_kamal"], "country": ["Iraq", "Syria"]}))
     window = {"window_start": pd.Timestamp("2020-01-05"), "window_end": pd.Timestamp("2020-01-10")}
-    none = dict.fromkeys(["filter_domain", "filter_kinds", "filter_country", "filter_targets"])
+    none = dict.fromkeys(["filter_domain", "filter_kinds", "filter_country", "filter_targets", "filter_places"])
     assert stats.recount(data, window | none | filters) == expected
 
 

@@ -15,7 +15,7 @@ from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from .. import load
+from .. import load, stats
 from ..dataset import MEASURES
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def _data():
 def _index():
     """Return look-ups that every entry needs: reports with their sources by event, titles, names."""
     data = _data()
-    reports = data.reports.merge(data.sources, on="source_id").sort_values(["published", "source_id"])
+    reports = stats.documented(data).sort_values(["published", "source_id"])
     return SimpleNamespace(
         reports=dict(list(reports.groupby("event_id"))),
         titles=data.events.set_index("event_id")["title"].to_dict(),
