@@ -1,4 +1,4 @@
-.PHONY: book test serve data notebooks lock clean distclean
+.PHONY: book test serve data notebooks simulations lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -25,6 +25,9 @@ data: $(READY)            # after an edit in data/: new hashes and row counts, t
 
 notebooks: $(READY)       # after an edit in chapters/ or data/: run them and store their outputs
 	@$(RUN) retribution.book execute
+
+simulations: $(READY)     # how often each test finds what is not there; writes chapters/simulations.csv
+	@$(RUN) retribution.simulations
 
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 -q -o requirements.txt

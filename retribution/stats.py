@@ -1,7 +1,8 @@
-"""Counting events whose dates are ranges, rebuilding others' counts, and distances to a border."""
+"""Counting events whose dates are ranges, comparing periods, rebuilding others' counts, and distances to a border."""
 
 import numpy as np
 import pandas as pd
+from statsmodels.discrete.discrete_model import NegativeBinomial
 
 
 def attacks(data, country="Iraq"):
@@ -95,3 +96,79 @@ def chao(times):
     """
     once, twice = (times == 1).sum(), (times == 2).sum()
     return len(times) + once * (once - 1) / (2 * (twice + 1))
+
+
+def before_and_after(before, after):
+    """Return (ratio, low, high, p): the rate of ``after`` over that of ``before``, with its 95% interval.
+
+    The two are counts of equal spans. Negative binomial regression on an indicator of the second period (Hilbe 2011,
+    by ``statsmodels``): it allows a variance above the mean but takes the spans to be independent, which weeks of a
+    series in bursts are not: give it sums of four weeks.
+    """
+    counts = np.rint(np.concatenate([before, after])).astype(int)
+    design = np.column_stack([np.ones(len(counts)), np.repeat([0.0, 1.0], [len(before), len(after)])])
+    fit = NegativeBinomial(counts, design).fit(disp=0, maxiter=200)
+    low, high = fit.conf_int()[1]
+    return float(np.exp(fit.params[1])), float(np.exp(low)), float(np.exp(high)), float(fit.pvalues[1])
+
+
+def shuffled_blocks(before, after, width=4, draws=9999, seed=20200103):
+    """Return (difference, null, p): mean a week of ``after`` minus ``before``, and that of shuffled blocks of weeks.
+
+    Whole blocks of ``width`` weeks change places, so that bursts stay together (after Good 2005); a last, shorter
+    block of either period is left out. It assumes that blocks are exchangeable where nothing changed.
+    """
+    def blocks(weeks):
+        weeks = np.asarray(weeks, dtype=float)
+        return weeks[: len(weeks) // width * width].reshape(-1, width).mean(axis=1)
+
+    first, second = blocks(before), blocks(after)
+    pool = np.concatenate([first, second])
+    rng = np.random.default_rng(seed)
+    order = rng.permuted(np.tile(pool, (draws, 1)), axis=1)
+    null = order[:, len(first) :].mean(axis=1) - order[:, : len(first)].mean(axis=1)
+    seen = second.mean() - first.mean()
+    return float(seen), null, float((np.sum(np.abs(null) >= abs(seen) - 1e-12) + 1) / (draws + 1))
+
+
+def answered(acts, replies, within=7, jitter=28, draws=2000, seed=20200103):
+    """Return (share, null, p): of ``acts``, the share with one of ``replies`` in the ``within`` days after it.
+
+    Both are days. The null moves each reply on its own by up to ``jitter`` days either way, which keeps the seasons
+    of both series and breaks only their order from day to day. Jitter tests of spike trains do the same (Amarasingham
+    et al. 2012). p is one-sided: more replies than chance within the season would bring.
+    """
+    first = pd.DatetimeIndex(acts).to_numpy("datetime64[D]").astype(int)
+    then = np.sort(pd.DatetimeIndex(replies).to_numpy("datetime64[D]").astype(int))
+
+    def share(days):
+        days = np.sort(days)
+        return float(np.mean(np.searchsorted(days, first, "right") < np.searchsorted(days, first + within, "right")))
+
+    rng = np.random.default_rng(seed)
+    null = np.array([share(then + rng.integers(-jitter, jitter + 1, len(then))) for _ in range(draws)])
+    seen = share(then)
+    return seen, null, float((np.sum(null >= seen - 1e-12) + 1) / (draws + 1))
+
+
+def drawn_days(events, draws=1000, seed=20200103):
+    """Return an array (draws, events) of days, each drawn evenly from the range on which the event can have been."""
+    first = events["date_start"].to_numpy("datetime64[D]")
+    length = (events["date_end"] - events["date_start"]).dt.days.to_numpy() + 1
+    rng = np.random.default_rng(seed)
+    return first + (rng.random((draws, len(events))) * length).astype("timedelta64[D]")
+
+
+def total_of(events, measure, draws=4000, seed=20200103):
+    """Return (low, middle, high): the sum of ``measure`` over ``events`` with the sources' disagreement carried through.
+
+    Each event's figure is drawn from a triangle over its low, best and high; events without a figure count nothing.
+    Low and high are the 2.5% and 97.5% quantiles of the sum: it assumes that events err independently.
+    """
+    given = events[[f"{measure}_low", f"{measure}_best", f"{measure}_high"]].dropna().to_numpy(dtype=float)
+    low, best, high = given.T
+    rng = np.random.default_rng(seed)
+    wide = high > low
+    drawn = np.tile(best, (draws, 1))
+    drawn[:, wide] = rng.triangular(low[wide], best[wide], high[wide], (draws, wide.sum()))
+    return tuple(float(value) for value in np.quantile(drawn.sum(axis=1), [0.025, 0.5, 0.975]))

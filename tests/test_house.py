@@ -86,6 +86,72 @@ def test_prose_asks_only_for_numbers_that_a_cell_tells(path):
     assert asked <= told, asked - told
 
 
+# Numbers that prose may type: names, and the figures of the article that is tested.
+TYPED = {
+    "202.8": "the cap of the 2015 accord, its name in the debate",
+    "3.67": "the accord's limit of enrichment, its name in the debate",
+    "20%": "a grade of enrichment, by its name",
+    "60%": "a grade of enrichment, by its name",
+    "95%": "the width of an interval, a convention",
+    "5%": "the level of a test, a convention",
+    "5+1": "the format of the talks, a name",
+    "4.0": "the licence CC BY 4.0",
+    "3.11": "the version of Python",
+    "26 claims": "the claims of the article, C01 to C26",
+    "MQ-9": "an aircraft, a name",
+    "K1": "a base, a name",
+    "Resolution 2231": "a resolution, a name",
+    "Tower 22": "a base, a name",
+    "PS752": "a flight, a name",
+    "+1": "a code of exit pressure",
+    "−1": "a code of exit pressure",
+    "E3": "France, Germany and the United Kingdom, a name",
+}
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+
+
+def typed_numbers(text):
+    """Return the numbers that prose types and neither a cell tells, nor a source in the sentence, nor ``TYPED``."""
+    text = re.sub(r"\A---\n.*?\n---\n|```.*?```|^%%.*$", " ", text, flags=re.S | re.M)
+    text = re.sub(r"`[^`]*\.(?:com|org|net)[^`]*`", " ", text)
+    found = []
+    for sentence in re.split(r"(?<=[.!?:;])\s+|\n\n", text):
+        if re.search(r"\{source\}`|\]\(https?://", sentence):
+            continue
+        bare = re.sub(r"\{[a-z:]+\}`[^`]*`|`[^`]*`|\]\([^)]*\)|https?://\S+", " ", sentence)
+        for name in TYPED:
+            bare = bare.replace(name, " ")
+        bare = re.sub(rf"\b\d{{1,2}}(?:(?:\s*[–-]\s*| to | and | or |, )\d{{1,2}})*(?:st|nd|rd|th)?(?: (?:{MONTHS})\b|(?= (?:to|and|or) \d{{1,2}} (?:{MONTHS})))", " ", bare)
+        bare = re.sub(r"\b(?:19|20)\d\d(?:[–-](?:\d\d){1,2})?s?\b|\bC\d\d\b|\b\d{1,2}th\b(?= of)", " ", bare)
+        found += re.findall(r"\d[\d,.]*", re.sub(r"^\s*\d+\. ", " ", bare, flags=re.M))
+    return found
+
+
+@pytest.mark.parametrize("path", [ROOT / "index.md", *sorted((ROOT / "chapters").glob("*.ipynb"))], ids=lambda path: path.stem)
+def test_prose_types_no_number_of_its_own(path):
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+    else:
+        text = re.sub(r"```\{code-cell\}.*?```", "", text, flags=re.S)
+    assert typed_numbers(text) == []
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("There were 17 attacks.", ["17"]),
+        ("There were {glue:text}`n` attacks on 3 January 2020, in 2019–20 and from 4 to 31 January.", []),
+        ("It hurt 3 ({source}`afp-2020`).", []),
+        ("It hurt 3. So says {source}`afp-2020`.", ["3."]),
+        ("The cap of 202.8 kg and {claim}`C02`.", []),
+        ("Some 5,200 troops, see [the page](a-2020.html).", ["5,200"]),
+    ],
+)
+def test_typed_numbers_are_found(text, found):
+    assert typed_numbers(text) == found
+
+
 def test_the_worked_example_stands_in_the_tables():
     blocks = re.findall(r"```csv\n(data/\w+\.csv)\n(.+?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.S)
     assert [path for path, _ in blocks] == ["data/events.csv", "data/sources.csv", "data/reports.csv"]
