@@ -98,8 +98,8 @@ def estimate(reports, sources):
     """Return one row per event: ``origins`` and, per measure, ``_low``, ``_best`` and ``_high`` (Int64).
 
     Pages whose reporting is not stated count as an origin only where an event has no other. Reprints do not
-    count twice: within an origin only the figures last published stand (all of them where none is dated). An origin's interval is the hull of those figures, ``high`` being ``low`` where a source gives no
-    upper figure. Over origins, ``low`` is the least low, ``high`` the greatest high and ``best`` the lower
+    count twice: within an origin only the figures last published stand (all of them where none is dated). An
+    origin's interval is the hull of those figures, ``high`` being ``low`` where a source gives no upper figure. Over origins, ``low`` is the least low, ``high`` the greatest high and ``best`` the lower
     median of the lows, so that it is a figure somebody reported. After the low, best and high estimates of
     UCDP GED (Sundberg and Melander 2013), with origins in the place of a coder's judgement.
     """

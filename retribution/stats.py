@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from statsmodels.discrete.discrete_model import NegativeBinomial
 
 
 def attacks(data, country="Iraq"):
@@ -105,6 +104,8 @@ def before_and_after(before, after):
     by ``statsmodels``): it allows a variance above the mean but takes the spans to be independent, which weeks of a
     series in bursts are not: give it sums of four weeks.
     """
+    from statsmodels.discrete.discrete_model import NegativeBinomial  # two seconds that most notebooks need not wait
+
     counts = np.rint(np.concatenate([before, after])).astype(int)
     design = np.column_stack([np.ones(len(counts)), np.repeat([0.0, 1.0], [len(before), len(after)])])
     fit = NegativeBinomial(counts, design).fit(disp=0, maxiter=200)

@@ -85,6 +85,7 @@ def test_every_event_claim_and_source_has_its_anchor(pages):
 
     quarters = set().union(*(page.ids for name, page in pages.items() if re.match(r"register/\d{4}-q\d", name)))
     assert column("events.csv", "event_id") <= quarters
+    assert column("retired.csv", "event_id") <= quarters
     assert column("claims.csv", "claim_id") <= pages["register/claims.html"].ids
     assert column("sources.csv", "source_id") <= pages["register/sources.html"].ids
 

@@ -97,6 +97,7 @@ TYPED = {
     "5+1": "the format of the talks, a name",
     "4.0": "the licence CC BY 4.0",
     "3.11": "the version of Python",
+    "(version 2)": "of the Data Package standard",
     "26 claims": "the claims of the article, C01 to C26",
     "MQ-9": "an aircraft, a name",
     "K1": "a base, a name",

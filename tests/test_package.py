@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import retribution
-from retribution import charts, stats
+from retribution import charts, simulations, stats
 from retribution.dataset import MEASURES, estimate
 
 
@@ -167,6 +167,58 @@ def test_seen_only_by_wants_every_report_of_a_side():
 def test_chao_adds_half_the_square_of_the_singletons():
     assert stats.chao(pd.Series([1, 1, 1, 2, 5])) == pytest.approx(5 + 3 * 2 / (2 * 2))
     assert stats.chao(pd.Series([2, 3])) == 2
+
+
+def test_before_and_after_gives_the_ratio_of_means():
+    ratio, low, high, p = stats.before_and_after([4, 9, 2, 7, 3, 6, 5, 4] * 3, [12, 20, 8, 16, 11, 15, 9, 13] * 3)
+    assert ratio == pytest.approx(104 / 40, rel=1e-3)
+    assert 1 < low < ratio < high and p < 0.001
+
+
+def test_shuffled_blocks_of_two_against_two_can_be_counted():
+    seen, null, p = stats.shuffled_blocks([0] * 8, [1] * 8, draws=20000)
+    assert seen == 1 and set(null) == {-1.0, 0.0, 1.0}
+    assert p == pytest.approx(2 / 6, abs=0.02)  # 2 of the 6 ways to part two zeros and two ones
+
+
+def test_shuffled_blocks_leave_out_a_last_short_block():
+    assert stats.shuffled_blocks([1, 1, 1, 1, 99], [3, 3, 3, 3], draws=99)[0] == 2
+
+
+def test_answered_counts_acts_with_a_later_reply():
+    acts = pd.to_datetime(["2020-01-01", "2020-03-01"])
+    share, null, p = stats.answered(acts, pd.to_datetime(["2020-01-01", "2020-01-08", "2020-02-29"]), draws=200)
+    assert share == 0.5  # the day itself is no answer, the seventh day after is
+    assert null.min() >= 0 and null.max() <= 1 and 0 < p <= 1
+
+
+def test_answered_finds_answers_that_are_there():
+    acts = pd.date_range("2019-01-01", periods=40, freq="18D")
+    assert stats.answered(acts, acts + pd.Timedelta(days=2), within=4)[2] < 0.01
+
+
+def test_drawn_days_stay_in_their_range():
+    drawn = stats.drawn_days(days(["2020-01-05"], ["2020-01-07", "2020-01-10"]), draws=4000)
+    assert drawn.shape == (4000, 2)
+    assert set(drawn[:, 0].astype(str)) == {"2020-01-05"}
+    assert set(drawn[:, 1].astype(str)) == {f"2020-01-{day:02}" for day in range(7, 11)}
+
+
+def test_total_of_carries_the_disagreement_through():
+    events = pd.DataFrame({"killed_low": [1, 0, None], "killed_best": [1, 2, None], "killed_high": [1, 10, None]}, dtype="Int64")
+    low, middle, high = stats.total_of(events, "killed")
+    assert 1 <= low < middle < high <= 11
+    assert stats.total_of(events.iloc[:1], "killed") == (1, 1, 1)
+
+
+def test_simulations_show_which_tests_hold_their_level(monkeypatch):
+    monkeypatch.setattr(simulations, "SERIES", 60)
+    table = simulations.run()
+    found = table.groupby("test")["found"].max()
+    assert found["Poisson"] > 0.25 > found["shuffled blocks of 4 weeks"]
+    assert found["shuffle over the whole span"] > found["move each by up to 28 days"]
+    stored = pd.read_csv(simulations.TABLE)
+    assert list(stored.columns) == list(table.columns) and stored["test"].tolist() == table["test"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The register: every event, claim and source at an address of its own, and the roles that point there.
 
 ``{register}`2020-q1``` in MyST is the directive that lists a quarter's events; ``claims`` and ``sources`` list
-those. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one entry; an unknown id is a warning, and
-warnings are fatal.
+those. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one entry, by its id or as ``text <id>``; an unknown
+id is a warning, and warnings are fatal.
 """
 
 import re
@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pandas as pd
 from docutils import nodes
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
 from ..dataset import MEASURES
@@ -40,6 +40,8 @@ def _index():
         claims=data.evidence.groupby("event_id")["claim_id"].apply(lambda c: sorted(set(c))).to_dict(),
         backs=data.reports.groupby("source_id")["event_id"].apply(list).to_dict(),
         sources=data.sources.set_index("source_id"),
+        changes=data.corrections.assign(event=data.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
+        ties=data.outlets.set_index("outlet")["tie"].to_dict(),
     )
 
 
@@ -74,16 +76,17 @@ def interval(low, high):
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-class _Role(SphinxRole):
+class _Role(ReferenceRole):
     def run(self):
         table = getattr(_data(), self.name + "s")
-        known = table[table[f"{self.name}_id"] == self.text]
+        known = table[table[f"{self.name}_id"] == self.target]
         if known.empty:
-            log.warning("no %s has the id %s", self.name, self.text, location=self.get_location())
-            return [nodes.Text(self.text)], []
+            log.warning("no %s has the id %s", self.name, self.target, location=self.get_location())
+            return [nodes.Text(self.title)], []
         row = known.iloc[0]
         text = {"event": lambda: row.title, "claim": lambda: row.claim_id, "source": lambda: f"{row.origin}, {_date(row.published)}"}[self.name]()
-        return [nodes.reference("", text, refuri="../" * self.env.docname.count("/") + _address(self.name, self.text), internal=True)], []
+        refuri = "../" * self.env.docname.count("/") + _address(self.name, self.target)
+        return [nodes.reference("", self.title if self.has_explicit_title else text, refuri=refuri, internal=True)], []
 
 
 class _Register(SphinxDirective):
@@ -104,7 +107,8 @@ class _Register(SphinxDirective):
         events = events[events["event_id"].map(quarter) == which].sort_values(["date_start", "event_id"])
         if events.empty:
             return [nodes.paragraph("", "The dataset holds no event of this quarter.")]
-        return [self._event(row) for row in events.itertuples()]
+        retired = self.data.retired[self.data.retired["event_id"].map(quarter) == which]
+        return [self._event(row) for row in events.itertuples()] + [self._retired(row) for row in retired.itertuples()]
 
     def _event(self, event):
         index = self.index
@@ -125,7 +129,12 @@ class _Register(SphinxDirective):
             body += self._events("Responds to", [event.responds_to])
         body += self._events("Prompted", index.answers.get(event.event_id))
         body += _line("Bears on", [self._link("claim", c, c) for c in index.claims.get(event.event_id, [])])
+        body += _line("Corrected", [escape(reason) for reason in index.changes.get(event.event_id, [])])
         return _section(event.event_id, event.title, body)
+
+    def _retired(self, event):
+        body = f"<p>{escape(event.reason)}</p>" + self._events("Stands now as", [event.replaced_by] if pd.notna(event.replaced_by) else [])
+        return _section(event.event_id, f"Withdrawn: {event.event_id}", body)
 
     def _claim(self, claim):
         rows = []
@@ -144,6 +153,7 @@ class _Register(SphinxDirective):
         items = []
         for source in self.data.sources.sort_values(["origin", "published", "source_id"]).itertuples():
             words = f"{source.publisher}, {_date(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
+            words += "".join(f" {self.index.ties[name]}" for name in dict.fromkeys([source.origin, source.publisher]) if name in self.index.ties)
             items.append(f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}">{escape(source.title)}</a>. {escape(words)}{self._events("Backs", self.index.backs.get(source.source_id))}</li>')
         return nodes.raw("", f'<ul class="sources">{"".join(items)}</ul>', format="html")
 
