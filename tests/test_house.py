@@ -89,6 +89,7 @@ def test_prose_asks_only_for_numbers_that_a_cell_tells(path):
 # Numbers that prose may type: names, and the figures of the article that is tested.
 TYPED = {
     "202.8": "the cap of the 2015 accord, its name in the debate",
+    "300 kg": "the same cap, in uranium hexafluoride",
     "3.67": "the accord's limit of enrichment, its name in the debate",
     "20%": "a grade of enrichment, by its name",
     "60%": "a grade of enrichment, by its name",
@@ -114,7 +115,7 @@ MONTHS = "January|February|March|April|May|June|July|August|September|October|No
 def typed_numbers(text):
     """Return the numbers that prose types and neither a cell tells, nor a source in the sentence, nor ``TYPED``."""
     text = re.sub(r"\A---\n.*?\n---\n|```.*?```|^%%.*$", " ", text, flags=re.S | re.M)
-    text = re.sub(r"`[^`]*\.(?:com|org|net)[^`]*`", " ", text)
+    text = re.sub(r"`[^`]*\.(?:com|org|net)[^`]*`|^\s*\d+\. ", " ", text, flags=re.M)
     found = []
     for sentence in re.split(r"(?<=[.!?:;])\s+|\n\n", text):
         if re.search(r"\{source\}`|\]\(https?://", sentence):
@@ -124,7 +125,7 @@ def typed_numbers(text):
             bare = bare.replace(name, " ")
         bare = re.sub(rf"\b\d{{1,2}}(?:(?:\s*[–-]\s*| to | and | or |, )\d{{1,2}})*(?:st|nd|rd|th)?(?: (?:{MONTHS})\b|(?= (?:to|and|or) \d{{1,2}} (?:{MONTHS})))", " ", bare)
         bare = re.sub(r"\b(?:19|20)\d\d(?:[–-](?:\d\d){1,2})?s?\b|\bC\d\d\b|\b\d{1,2}th\b(?= of)", " ", bare)
-        found += re.findall(r"\d[\d,.]*", re.sub(r"^\s*\d+\. ", " ", bare, flags=re.M))
+        found += re.findall(r"\d[\d,.]*", bare)
     return found
 
 
