@@ -1,11 +1,12 @@
 """Data and charts of the book *So Much for Iranian Retribution?*
 
-``load()`` gives the dataset; ``charts`` draws it; ``tell()`` hands a computed number to the prose.
+``load()`` gives the dataset; ``charts`` draws it; ``tell()`` hands a computed number to the prose, ``decides()`` a
+list of claims with their verdicts.
 """
 
 from .dataset import DATA, DataError, Dataset, load
 
-__all__ = ["DATA", "DataError", "Dataset", "load", "tell"]
+__all__ = ["DATA", "DataError", "Dataset", "decides", "load", "tell"]
 
 
 def tell(**numbers):
@@ -23,3 +24,17 @@ def tell(**numbers):
             raw=True,
             metadata={"scrapbook": {"name": name, "mime_prefix": prefix}},
         )
+
+
+def decides(claims, *claim_ids):
+    """Return the list of ``claim_ids`` for the top of a chapter: what each says, both verdicts, the confidence.
+
+    Raises ``KeyError`` where ``claims`` lacks one.
+    """
+    from IPython.display import Markdown
+
+    rows = claims.set_index("claim_id").loc[list(claim_ids)]
+    return Markdown("\n".join(
+        f"- {{claim}}`{row.Index}` {row.claim} **On the day {row.verdict_day}, in hindsight {row.verdict_hindsight}** (confidence {row.confidence})."
+        for row in rows.itertuples()
+    ))
