@@ -279,3 +279,29 @@ def test_figures_follow_the_dark_theme(pages, browser):
         colours.append(page.evaluate("getComputedStyle(document.querySelector('.wide svg .role-axis-label text')).fill"))
         page.context.close()
     assert colours[0] != colours[1]
+
+
+@pytest.mark.parametrize(
+    "name, controls, before, after",
+    [
+        ("explore-stalled", {"fewest": "7"}, ["Contradicted", "Contradicted"], ["Undecidable", "Undecidable"]),
+        ("explore-momentum", {"weight": "2", "half": "60"}, ["Contradicted", "Contradicted"], ["Partly", "Partly"]),
+        ("explore-embassy", {"zone": True}, ["Partly", "Partly"], ["Supported", "Partly"]),
+    ],
+)
+def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, controls, before, after):
+    page = opened(browser, "chapters/verdict.html")
+    still = page.locator(f"#fig-{name} .still")
+    still.focus()
+    page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=20000)
+
+    def said():
+        return [text for text in still.locator(".wide svg text").all_text_contents() if text.lower() in ("supported", "partly", "undecidable", "unsupported", "contradicted")]
+
+    assert said() == before
+    for control, value in controls.items():
+        box = still.locator(f".wide [name={control}]")
+        box.check() if value is True else box.fill(value)
+    page.wait_for_timeout(300)
+    assert said() == after
+    page.context.close()

@@ -139,6 +139,35 @@ def test_prose_types_no_number_of_its_own(path):
     assert typed_numbers(text) == []
 
 
+ARGUMENT = [chapter["file"] for chapter in TOC["parts"][0]["chapters"]]
+
+
+def words_of(text):
+    """Return the number of words of prose in MyST text: a role counts as what it shows, about four words a title."""
+    text = re.sub(r"\{(?:event|claim|source|numref)\}`(?:([^`<]*)<)?[^`]*`", r"\1 x", re.sub(r"```.*?```", " ", text, flags=re.S))
+    text = re.sub(r"\{glue:text\}`[^`]*`", "9", re.sub(r"\]\([^)]*\)", " ", text))
+    return len(re.findall(r"[A-Za-z0-9][\w'’,.%–-]*", text))
+
+
+@pytest.mark.parametrize("name", ARGUMENT)
+def test_chapters_open_with_the_answer_and_end_with_limits(name):
+    cells = json.loads((ROOT / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    prose = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert 1200 <= words_of(prose) <= 2500
+    opening = "".join(cells[0]["source"]).split("\n\n")
+    assert opening[0].startswith("# ") and re.match(r"\*\*[^*]+\?\*\*", opening[1])
+    assert opening[1].count("{glue:text}") >= 3
+    assert name == "chapters/verdict" or "retribution.decides(data.claims" in code
+    assert re.findall(r"^## (.+)$", prose, re.M)[-2:] == ["Limits", "What would change this answer"]
+
+
+def test_every_claim_is_decided_in_a_chapter():
+    code = "".join((ROOT / f"{name}.ipynb").read_text(encoding="utf-8") for name in ARGUMENT)
+    decided = {claim for call in re.findall(r"retribution\.decides\(data\.claims,([^)]*)\)", code) for claim in re.findall(r"C\d\d", call)}
+    assert decided == set(retribution.load().claims["claim_id"])
+
+
 @pytest.mark.parametrize(
     "text, found",
     [

@@ -310,6 +310,15 @@ def test_tell_emits_what_the_prose_reads(monkeypatch):
     ]
 
 
+def test_decides_lists_claims_as_asked(data):
+    lines = retribution.decides(data.claims, "C25", "C04").data.splitlines()
+    assert [line[:15] for line in lines] == ["- {claim}`C25` ", "- {claim}`C04` "]
+    row = data.claims.set_index("claim_id").loc["C04"]
+    assert row["claim"] in lines[1] and f"On the day {row['verdict_day']}, in hindsight {row['verdict_hindsight']}" in lines[1]
+    with pytest.raises(KeyError):
+        retribution.decides(data.claims, "C99")
+
+
 @pytest.mark.parametrize(
     "code",
     [
