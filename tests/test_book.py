@@ -285,7 +285,7 @@ def test_figures_follow_the_dark_theme(pages, browser):
     "name, controls, before, after",
     [
         ("explore-stalled", {"fewest": "7"}, ["Contradicted", "Contradicted"], ["Undecidable", "Undecidable"]),
-        ("explore-momentum", {"weight": "2", "half": "60"}, ["Contradicted", "Contradicted"], ["Partly", "Partly"]),
+        ("explore-momentum", {"weight": "2", "agreed": False}, ["Contradicted", "Partly"], ["Partly", "Contradicted"]),
         ("explore-embassy", {"zone": True}, ["Partly", "Partly"], ["Supported", "Partly"]),
     ],
 )
@@ -301,7 +301,7 @@ def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, con
     assert said() == before
     for control, value in controls.items():
         box = still.locator(f".wide [name={control}]")
-        box.check() if value is True else box.fill(value)
+        box.set_checked(value) if isinstance(value, bool) else box.fill(value)
     page.wait_for_timeout(300)
     assert said() == after
     page.context.close()
