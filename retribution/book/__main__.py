@@ -68,12 +68,13 @@ def _missing_pages(data):
 
 
 def _drop_stale_cache():
-    """Forget stored executions when anything a notebook reads, other than itself, has changed."""
-    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").glob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv"])
+    """Forget stored executions and read pages when anything that they show, other than the page itself, has changed."""
+    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv"])
     key = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in parts if p.is_file())).hexdigest()
     mark = BUILD / "inputs"
     if not mark.exists() or mark.read_text() != key:
-        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        for stale in (".jupyter_cache", ".doctrees"):
+            shutil.rmtree(BUILD / stale, ignore_errors=True)
         BUILD.mkdir(exist_ok=True)
         mark.write_text(key)
 
