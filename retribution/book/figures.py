@@ -22,6 +22,7 @@ from .. import charts
 
 VEGA_LITE = "6.4"
 NARROW = 340
+BASE = "https://vega.github.io/vega-datasets/"  # vl-convert resolves a mark's relative link against it
 DARK = {
     charts.INK: "#e4e8ec",
     charts.MUTED: "#a3adb8",
@@ -112,7 +113,7 @@ def _themed(text):
 
 
 def _still(spec, name, description):
-    svg, ids = vlc.vegalite_to_svg(spec, vl_version=VEGA_LITE), {}
+    svg, ids = vlc.vegalite_to_svg(spec, vl_version=VEGA_LITE).replace(BASE, ""), {}
     svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"{name}-{len(ids)}"), svg)
     label = f'<svg role="img" aria-label="{html.escape(description)}" '
     return _themed(svg.replace("<svg ", label, 1))
@@ -149,7 +150,7 @@ def _write_files(app, doctree, docname):
             if not kept.exists():
                 cache.mkdir(exist_ok=True)
                 picture = draw(paper, vl_version=VEGA_LITE)
-                kept.write_bytes(picture.encode() if ext == "svg" else picture)
+                kept.write_bytes(picture.replace(BASE, "").encode() if ext == "svg" else picture)
             (folder / f"{name}.{ext}").write_bytes(kept.read_bytes())
         live = _themed(json.dumps(_cuts(spec), sort_keys=True, ensure_ascii=False))
         (folder / f"{name}.js").write_text(f"bookFigure({json.dumps(name)},{live});", encoding="utf-8")
