@@ -2,6 +2,8 @@
 
 import altair as alt
 
+from .dataset import quarter
+
 MIME = "application/vnd.vegalite.v6+json"
 WIDTH = 660
 ARTICLE = "2020-01-31"
@@ -104,6 +106,25 @@ def origins(data, events, most=5):
     named = ", ".join(count["origin"].head(most))
     rest = f" and {len(count) - most} more" if len(count) > most else ""
     return f"{len(rows):,} reports in {rows['source_id'].nunique():,} documents, by {named}{rest}."
+
+
+def linked(data, rows):
+    """Return ``rows`` with two columns more: ``link``, each event's entry in the register as a chapter sees it, and ``told by``.
+
+    ``rows`` has ``event_id``; ``told by`` names the three origins with the most reports, and how many there are besides.
+    """
+    told = data.reports[data.reports["event_id"].isin(rows["event_id"])].groupby(["event_id", "origin"]).size().reset_index(name="n")
+    told = told.sort_values(["event_id", "n", "origin"], ascending=[True, False, True]).groupby("event_id")["origin"]
+    words = told.agg(lambda names: ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
+    return rows.assign(
+        link=[f"../register/{quarter(event)}.html#{event}" for event in rows["event_id"]],
+        **{"told by": rows["event_id"].map(words).fillna("")},
+    )
+
+
+def zoom():
+    """Return the selection that lets a reader zoom in time: Ctrl and the wheel zooms, dragging pans, a double click resets."""
+    return alt.selection_interval(name="zoom", bind="scales", encodings=["x"], zoom="wheel![event.ctrlKey]", translate="[mousedown, window:mouseup] > window:mousemove!", clear="dblclick")
 
 
 def line_at(color=ORANGE, **position):

@@ -120,6 +120,11 @@ def estimate(reports, sources):
     return out
 
 
+def quarter(event_id):
+    """Return the name of the register page that holds an event, such as ``2020-q1``."""
+    return f"{event_id[:4]}-q{(int(event_id[5:7]) + 2) // 3}"
+
+
 def refresh(folder=DATA):
     """Write the present hash, size and row count of every file into ``datapackage.json``."""
     folder = Path(folder)

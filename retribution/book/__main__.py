@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from .. import DATA, DataError, load
-from .register import quarter
+from ..dataset import quarter
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build"

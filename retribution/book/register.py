@@ -16,7 +16,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
-from ..dataset import MEASURES
+from ..dataset import MEASURES, quarter
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,6 @@ def _index():
         changes=data.corrections.assign(event=data.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
         ties=data.outlets.set_index("outlet")["tie"].to_dict(),
     )
-
-
-def quarter(event_id):
-    """Return the name of the register page that holds an event, such as ``2020-q1``."""
-    return f"{event_id[:4]}-q{(int(event_id[5:7]) + 2) // 3}"
 
 
 def _address(kind, name):
