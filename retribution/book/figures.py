@@ -1,8 +1,8 @@
 """Turn each chart of a notebook into a numbered figure: still picture, live chart, rows, sources.
 
 The notebook stores the Vega-Lite specification alone (see ``retribution.charts``). Here it becomes an inline
-SVG in a wide and a narrow cut, which one local script swaps for the live chart when a reader turns to it, and a
-set of files: the rows as CSV, the picture as SVG and PNG, the specification.
+SVG in a wide and a narrow cut, which one local script swaps for the live chart when a reader turns to it; a set of
+files: the rows as CSV, the picture as SVG and PNG, the specification; and a page of its own with the rows as a table.
 """
 
 import copy
@@ -17,12 +17,14 @@ from pathlib import Path
 import vl_convert as vlc
 from docutils import nodes
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
 from .. import charts
+from .pages import CITATION
 
 VEGA_LITE = "6.4"
 NARROW = 340
-BASE = "https://vega.github.io/vega-datasets/"  # vl-convert resolves a mark's relative link against it
+NIGHT = "#131416"  # the ground of the theme when it is dark
 DARK = {
     charts.INK: "#e4e8ec",
     charts.MUTED: "#a3adb8",
@@ -60,21 +62,57 @@ class Figure:
 
 def _node(spec, words, renderer):
     name = "fig-" + words["name"]
-    up = "../" * renderer.sphinx_env.docname.count("/")
-    document = renderer.document
+    document, env = renderer.document, renderer.sphinx_env
     figure = nodes.figure(ids=[name], names=[name], classes=["chart"], spec=spec)
     document.note_explicit_target(figure, figure)
-    stills = "".join(f'<div class="{cut}">{_still(draw, name + "-" + cut, spec["description"])}</div>' for cut, draw in _cuts(spec).items())
-    figure += nodes.raw("", f'<div class="still" id="{name}-chart" data-live="{up}figures/{words["name"]}.js" data-vega="{up}figures/vega.js" tabindex="0">{stills}</div>', format="html")
+    figure += nodes.raw("", _picture(spec, "../" * env.docname.count("/")), format="html")
     figure += nodes.caption("", "", nodes.strong("", words["title"] + ". "), nodes.Text(words["caption"]))
-    files = {"Data": "csv", "SVG": "svg", "PNG": "png", "Specification": "vl.json"}
-    links = "".join(f'<a href="{up}figures/{words["name"]}.{ext}" download>{text}</a>' for text, ext in files.items())
-    figure += nodes.raw(
-        "",
-        f'<p class="chart-sources">Sources: {html.escape(words["sources"])}</p><p class="chart-tools">{links}<a href="{up}chapters/cite.html#figures">Cite</a><a href="#{name}">Link</a></p>',
-        format="html",
-    )
+    _figures(env).setdefault(env.docname, {})[words["name"]] = {"title": words["title"], "events": _events(spec)}
     return figure
+
+
+def _figures(env):
+    """Return what the book's figures are, by page and name: title and the ids of the events that are drawn."""
+    if not hasattr(env, "book_figures"):
+        env.book_figures = {}
+    return env.book_figures
+
+
+def _forget(app, env, docname):
+    _figures(env).pop(docname, None)
+
+
+def _merge(app, env, docnames, other):
+    _figures(env).update({name: found for name, found in _figures(other).items() if name in docnames})
+
+
+def _events(spec):
+    """Return the ids of the events that have a mark of their own, by the rows' ids and links."""
+    rows = [row for table in spec.get("datasets", {}).values() for row in table]
+    linked = {link.rpartition("#")[2] for row in rows if re.search(r"register/\d", link := str(row.get("link")))}
+    return linked | {str(row["event_id"]) for row in rows if row.get("event_id")}
+
+
+def _picture(spec, up):
+    """Return the HTML of a still picture in two cuts, and of the controls that will move once it is live."""
+    name, title = spec["usermeta"]["name"], html.escape(spec["usermeta"]["title"])
+    controls = "".join(_control(param) for param in spec.get("params", []) if "input" in param.get("bind", ()))
+    form = f'<form class="vega-bindings">{controls}</form>' if controls else ""
+    stills = "".join(f'<div class="{cut}">{_still(draw, f"fig-{name}-{cut}")}{form}</div>' for cut, draw in _cuts(spec).items())
+    return f'<div class="still" id="fig-{name}-chart" data-root="{up or "./"}" role="group" aria-label="{title}" tabindex="0">{stills}</div>'
+
+
+def _control(param):
+    """Return a control as Vega will draw it, but dead: it says what can be set and keeps the room for it."""
+    bind, value = param["bind"], param.get("value", "")
+    if bind["input"] == "select":
+        labels = dict(zip(bind["options"], bind.get("labels", bind["options"])))
+        field, shown = f"<select disabled><option>{html.escape(str(labels.get(value, value)))}</option></select>", ""
+    else:
+        limits = "".join(f' {key}="{bind[key]}"' for key in ("min", "max", "step") if key in bind)
+        field = f'<input type="{bind["input"]}" disabled{limits}' + (" checked" * bool(value) if bind["input"] == "checkbox" else f' value="{value}"') + ">"
+        shown = f"<span>{value}</span>" if bind["input"] == "range" else ""
+    return f'<div class="vega-bind"><label><span class="vega-bind-name">{html.escape(bind.get("name", param["name"]))}</span>{field}{shown}</label></div>'
 
 
 def _cuts(spec):
@@ -112,48 +150,177 @@ def _themed(text):
     return re.sub("|".join(DARK), lambda m: f"var(--c-{m[0][1:]},{m[0]})", text)
 
 
-def _still(spec, name, description):
-    svg, ids = vlc.vegalite_to_svg(spec, vl_version=VEGA_LITE).replace(BASE, ""), {}
-    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"{name}-{len(ids)}"), svg)
-    label = f'<svg role="img" aria-label="{html.escape(description)}" '
+def _drawn(spec):
+    """Return a chart as SVG: without what is not seen, links, which only work in the live chart, and a label for each mark."""
+    svg = vlc.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    svg = re.sub(r'</?a\b[^>]*>| (?:role|aria-[a-z]+|pointer-events)="[^"]*"|(?<! fill)(?<! stroke) opacity="1"', "", svg)
+    svg = re.sub(r'<text[^>]* opacity="0">[^<]*</text>|<path class="(?:back|fore)ground"[^>]*(?:display="none"|d="M0,0h0v0h0Z")[^>]*/>', "", svg)
+    return re.sub(r"(\.\d)\d{2,}(?=[^<>]*>)", r"\1", svg)
+
+
+def _still(spec, name):
+    ids = {}
+    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"{name}-{len(ids)}"), _drawn(spec))
+    svg = re.sub(r' font-family="[^"]*"', "", svg)  # the style sheet says it once
+    label = f'<svg role="img" aria-label="{html.escape(spec["description"])}" '
     return _themed(svg.replace("<svg ", label, 1))
 
 
 def _rows(spec):
-    """Return the rows a chart was drawn from as one CSV table; outlines and reference lines are left out."""
+    """Return the rows a chart was drawn from, and their columns; outlines and reference lines are left out."""
     tables = spec.get("datasets", {}).values()
     rows = list({json.dumps(row, sort_keys=True): row for table in tables for row in table if not {"geometry", "at"} & set(row)}.values())
+    return rows, [column for column in dict.fromkeys(column for row in rows for column in row) if column != "link"]
+
+
+def _csv(spec, address):
+    """Return the rows as CSV, under a comment of what they are; text is quoted, so that a # in it is no comment."""
+    words, (rows, columns) = spec["usermeta"], _rows(spec)
+    about = [
+        f'{words["title"]}. Figure {address} of "{CITATION["title"]}", version {CITATION["version"]}.',
+        f'Sources: {words["sources"]}',
+        f'Licence: {CITATION["license"]}. Lines that begin with # are no rows.',
+    ]
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(column for row in rows for column in row)), lineterminator="\n")
+    out.writelines(f"# {' '.join(line.split())}\n" for line in about)
+    writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
 
 
-def _write_files(app, doctree, docname):
+def _number(app, docname, name):
+    return "Fig. " + ".".join(map(str, app.env.toc_fignumbers[docname]["figure"]["fig-" + name]))
+
+
+def _tools(name, number, up, code=True, page=True):
+    """Return the row of links beneath a figure."""
+    files = {"Data": "csv", "SVG": "svg", "PNG": "png", "Specification": "vl.json"}
+    links = {text: f'href="{up}figures/{name}.{ext}" download' for text, ext in files.items()}
+    if page:
+        links |= {"Table": f'href="{up}figures/{name}.html#table"'}
+    links |= {"Cite": f'href="{up}chapters/cite.html#figures"', "Link": f'href="#fig-{name}"'}
+    anchors = [f'<a {link} aria-label="{text}, {number}">{text}</a>' for text, link in links.items()]
+    if code:
+        anchors.insert(4, f'<button type="button" class="show-code" aria-label="Code, {number}" hidden>Code</button>')
+    return f'<p class="chart-tools">{"".join(anchors)}</p>'
+
+
+def _finish(app, doctree, docname):
+    """Put the tools beneath each figure of a page, and write its files."""
     if app.builder.format != "html":
         return
+    up = "../" * docname.count("/")
     for figure in doctree.findall(nodes.figure):
         if "spec" not in figure:
             continue
         spec = figure["spec"]
         name = spec["usermeta"]["name"]
-        folder = Path(app.outdir, "figures")
-        folder.mkdir(exist_ok=True)
-        text = json.dumps(spec, sort_keys=True, ensure_ascii=False)
-        (folder / f"{name}.vl.json").write_text(text, encoding="utf-8")
-        (folder / f"{name}.csv").write_text(_rows(spec), encoding="utf-8")
-        paper = spec | {"background": "white"}
-        cache = Path(app.outdir).parent / "pictures"
-        for ext, draw in (("svg", vlc.vegalite_to_svg), ("png", lambda s, **k: vlc.vegalite_to_png(s, scale=2, **k))):
-            kept = cache / f"{hashlib.sha256(text.encode()).hexdigest()}.{ext}"
-            if not kept.exists():
-                cache.mkdir(exist_ok=True)
-                picture = draw(paper, vl_version=VEGA_LITE)
-                kept.write_bytes(picture.replace(BASE, "").encode() if ext == "svg" else picture)
-            (folder / f"{name}.{ext}").write_bytes(kept.read_bytes())
-        live = _themed(json.dumps(_cuts(spec), sort_keys=True, ensure_ascii=False))
-        (folder / f"{name}.js").write_text(f"bookFigure({json.dumps(name)},{live});", encoding="utf-8")
+        number = _number(app, docname, name)
+        code = any("tag_hide-input" in part.get("classes", ()) for part in _parents(figure))
+        sources = f'<p class="chart-sources">Sources: {html.escape(spec["usermeta"]["sources"])}</p>'
+        figure += nodes.raw("", sources + _tools(name, number, up, code), format="html")
+        _write_files(Path(app.outdir), spec, f"{docname}.html#fig-{name}")
+        _specs(app)[name] = docname, number, spec
+
+
+def _parents(node):
+    while node := node.parent:
+        yield node
+
+
+def _specs(app):
+    """Return the figures of this build: page, number and specification by name."""
+    if not hasattr(app, "book_specs"):
+        app.book_specs = {}
+    return app.book_specs
+
+
+def _write_files(outdir, spec, address):
+    name, folder, cache = spec["usermeta"]["name"], outdir / "figures", outdir.parent / "pictures"
+    folder.mkdir(exist_ok=True)
+    cache.mkdir(exist_ok=True)
+    text = json.dumps(spec, sort_keys=True, ensure_ascii=False)
+    paper = spec | {"background": "white"}
+
+    def kept(ext, draw):
+        path = cache / f"{hashlib.sha256(text.encode()).hexdigest()}.{ext}"
+        if not path.exists():
+            path.write_bytes(draw())
+        return path.read_bytes()
+
+    picture = kept("svg", lambda: _drawn(paper).encode())
+    night = re.sub("|".join(DARK), lambda m: DARK[m[0]], picture.decode()).replace('fill="white"', f'fill="{NIGHT}"', 1)
+    cuts = _cuts(spec)
+    live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k != "datasets"} for cut, draw in cuts.items()}}
+    live = _themed(json.dumps(live, sort_keys=True, ensure_ascii=False)).replace('"../register/', '"register/')
+    (folder / f"{name}.vl.json").write_text(text, encoding="utf-8")
+    (folder / f"{name}.csv").write_text(_csv(spec, address), encoding="utf-8")
+    (folder / f"{name}.svg").write_bytes(picture)
+    (folder / f"{name}.dark.svg").write_text(night, encoding="utf-8")
+    (folder / f"{name}.png").write_bytes(kept("png", lambda: vlc.vegalite_to_png(paper, scale=2, vl_version=VEGA_LITE)))
+    (folder / f"{name}.js").write_text(f"bookFigure({json.dumps(name)},{live});", encoding="utf-8")
+
+
+def _pages(app):
+    """Yield a page for each figure: the picture, its words, and its rows as a table that needs no sight of the chart."""
+    if app.builder.format != "html":
+        return
+    for name, (docname, number, spec) in _specs(app).items():
+        words = spec["usermeta"]
+        title = html.escape(f"{number}: {words['title']}")
+        body = f'<section><h1>{title}</h1><figure class="chart" id="fig-{name}">{_picture(spec, "../")}<figcaption><p>{html.escape(words["caption"])}</p>'
+        body += f'<p class="chart-sources">Sources: {html.escape(words["sources"])}</p>{_tools(name, number, "../", code=False, page=False)}</figcaption></figure>'
+        body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
+        body += f'<h2 id="table">The rows behind it</h2>{_table(spec)}</section>'
+        meta = f'<meta name="description" content="{html.escape(words["caption"][:155])}">'
+        yield f"figures/{name}", {"title": title, "body": body, "metatags": meta}, "page.html"
+
+
+def _table(spec):
+    rows, columns = _rows(spec)
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    body = ""
+    for row in rows:
+        cells = [html.escape("" if (value := row.get(column)) is None else f"{value:,}" if isinstance(value, int) and column != "year" else str(value)) for column in columns]
+        if row.get("link"):
+            at = columns.index("title") if "title" in columns else 0
+            cells[at] = f'<a class="reference internal" href="../{html.escape(row["link"].removeprefix("../"))}">{cells[at]}</a>'
+        body += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    words = html.escape(spec["usermeta"]["title"])
+    return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+class Figures(SphinxDirective):
+    """The list of all figures with their pictures: ``{figures}``."""
+
+    def run(self):
+        return [_List()]
+
+
+class _List(nodes.General, nodes.Element):
+    pass
+
+
+def _list(app, doctree, docname):
+    for place in list(doctree.findall(_List)):
+        body, up = "", "../" * docname.count("/")
+        for page in (page for page in _reading_order(app.env) if page in _figures(app.env)):
+            items = ""
+            for name, found in _figures(app.env)[page].items():
+                pictures = "".join(f'<img class="only-{theme}" src="{up}figures/{name}.{ext}" alt="" loading="lazy" width="320" height="200">' for theme, ext in (("light", "svg"), ("dark", "dark.svg")))
+                items += f'<li><a class="reference internal" href="{up}{page}.html#fig-{name}">{pictures}<span>{_number(app, page, name)}. {html.escape(found["title"])}</span></a></li>'
+            body += f'<h2>{html.escape(app.env.titles[page].astext())}</h2><ul class="figures">{items}</ul>'
+        place.replace_self(nodes.raw("", body, format="html"))
+
+
+def _reading_order(env):
+    """Yield the pages from first to last, as previous and next lead through them."""
+    pages, seen = [env.config.root_doc], []
+    while pages:
+        seen.append(page := pages.pop(0))
+        pages = [child for child in env.toctree_includes.get(page, []) if child not in seen] + pages
+    return seen
 
 
 def _write_vega(app, error):
@@ -174,8 +341,14 @@ def _write_vega(app, error):
 
 
 def setup(app):
-    """Write each figure's files with its page, and the charting library and colours at the end."""
-    app.connect("doctree-resolved", _write_files)
+    """Write each figure's files with its page, then the figures' own pages, the charting library and the colours."""
+    app.add_node(_List)
+    app.add_directive("figures", Figures)
+    app.connect("env-purge-doc", _forget)
+    app.connect("env-merge-info", _merge)
+    app.connect("doctree-resolved", _finish)
+    app.connect("doctree-resolved", _list)
+    app.connect("html-collect-pages", _pages)
     app.connect("build-finished", _write_vega)
     app.add_css_file("figures.css")
     app.add_js_file("figures.js", loading_method="defer")

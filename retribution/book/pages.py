@@ -23,7 +23,7 @@ def _title_line(docname, up):
         "Cite": f"{up}chapters/cite.html#{Path(notebook).stem}",
     }
     anchors = "".join(f'<a href="{html.escape(link)}"{" download" if text in ("Notebook", "Data") else ""}>{text}</a>' for text, link in links.items())
-    return f'<p class="title-tools">{anchors}</p>'
+    return f'<p class="title-tools">{anchors}<button type="button" class="show-all-code" hidden>Show code</button></p>'
 
 
 def _is_local(asset):

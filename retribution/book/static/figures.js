@@ -1,7 +1,7 @@
 // Swap a still picture for its live chart when a reader turns to it. Works from disk: no fetch, no outside address.
 (function () {
   "use strict";
-  var specs = {}, pending = {}, vega;
+  var specs = {}, vega;
 
   function load(src) {
     return new Promise(function (done, fail) {
@@ -15,22 +15,25 @@
   window.bookFigure = function (name, cuts) { specs[name] = cuts; };
 
   function wake(still) {
-    var name = still.id.replace(/^fig-|-chart$/g, "");
-    if (pending[name]) return;
-    pending[name] = true;
-    vega = vega || load(still.dataset.vega);
-    Promise.all([vega, load(still.dataset.live)]).then(function () {
-      return Promise.all(Array.prototype.map.call(still.children, function (box) {
-        var live = document.createElement("div"), label = box.firstChild.getAttribute("aria-label");
-        return window.bookEmbed(live, specs[name][box.className], { renderer: "svg", actions: false, tooltip: { theme: "custom" } })
-          .then(function () {
-            live.querySelector("svg").setAttribute("aria-label", label);
-            live.classList.remove("vega-embed");
-            box.replaceChildren(live);
-          });
-      }));
-    }).then(function () { still.classList.add("live"); }, function (error) {
-      pending[name] = false;
+    var name = still.id.replace(/^fig-|-chart$/g, ""), root = still.dataset.root;
+    var box = Array.prototype.find.call(still.children, function (cut) { return cut.getClientRects().length; });
+    if (!box || box.dataset.live) return;
+    box.dataset.live = "pending";
+    vega = vega || load(root + "figures/vega.js");
+    Promise.all([vega, specs[name] || load(root + "figures/" + name + ".js")]).then(function () {
+      var live = document.createElement("div"), label = box.firstChild.getAttribute("aria-label");
+      var spec = Object.assign({ datasets: specs[name].datasets }, specs[name][box.className]);
+      // The interpreter (ast) evaluates no code, so that a page may forbid eval.
+      return window.bookEmbed(live, spec, { renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" }, loader: { baseURL: root } })
+        .then(function () {
+          live.querySelector("svg").setAttribute("aria-label", label);
+          live.classList.remove("vega-embed");
+          box.replaceChildren(live);
+          box.dataset.live = "yes";
+          still.classList.add("live");
+        });
+    }).catch(function (error) {
+      delete box.dataset.live;
       console.warn("The still picture stays: " + error.message);
     });
   }
@@ -39,4 +42,31 @@
       still.addEventListener(event, function () { wake(still); }, { passive: true });
     });
   });
+
+  // The code behind a figure, and behind every figure of the page at once; the second is remembered.
+  function fold(button, open) { button.setAttribute("aria-pressed", String(open)); }
+  document.querySelectorAll(".show-code").forEach(function (button) {
+    var code = button.closest(".cell").querySelector("details.hide");
+    button.hidden = false;
+    fold(button, code.open);
+    code.addEventListener("toggle", function () { fold(button, code.open); });
+    button.addEventListener("click", function () {
+      code.open = !code.open;
+      if (code.open) code.scrollIntoView({ block: "nearest" });
+    });
+  });
+  var all = document.querySelector(".show-all-code"), cells = document.querySelectorAll(".cell details.hide");
+  if (all && cells.length) {
+    var show = function (open) {
+      cells.forEach(function (code) { code.open = open; });
+      fold(all, open);
+    };
+    all.hidden = false;
+    show(localStorage.getItem("show-code") === "yes");
+    all.addEventListener("click", function () {
+      var open = all.getAttribute("aria-pressed") !== "true";
+      localStorage.setItem("show-code", open ? "yes" : "no");
+      show(open);
+    });
+  }
 })();
