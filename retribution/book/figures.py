@@ -170,6 +170,7 @@ def _rows(spec):
     """Return the rows a chart was drawn from, and their columns; outlines and reference lines are left out."""
     tables = spec.get("datasets", {}).values()
     rows = list({json.dumps(row, sort_keys=True): row for table in tables for row in table if not {"geometry", "at"} & set(row)}.values())
+    rows = [{column: value.removesuffix("T00:00:00") if isinstance(value, str) else value for column, value in row.items()} for row in rows]
     return rows, [column for column in dict.fromkeys(column for row in rows for column in row) if column != "link"]
 
 
