@@ -1,7 +1,10 @@
-"""The line under each title, the page description, and the rule that nothing loads from outside."""
+"""The line under each title, the page description, what a page loads, and mends to the theme's and MyST-NB's HTML."""
 
+import base64
+import hashlib
 import html
 import re
+import textwrap
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,23 +29,70 @@ def _title_line(docname, up):
     return f'<p class="title-tools">{anchors}<button type="button" class="show-all-code" hidden>Show code</button></p>'
 
 
-def _is_local(asset):
-    """Return whether a page may load this: no outside address, none of what Jupyter Book adds for other themes."""
+def _is_used(asset, body):
+    """Return whether a page loads this: no outside address, none of what Jupyter Book adds and the page does not use."""
     text = f"{getattr(asset, 'filename', asset)} {getattr(asset, 'attributes', {}).get('body')}"
-    return not any(word in text for word in ("://", "thebe", "sphinx-book-theme"))
+    unused = ["://", "thebe", "sphinx-book-theme", "toggle", "design"] + ["clipboard", "copybutton.js"] * ('class="highlight"' not in body)
+    return not any(word in text for word in unused)
 
 
 def _finish(app, docname, template, context, doctree):
     for kind in ("script_files", "css_files"):
-        context[kind] = [asset for asset in context[kind] if _is_local(asset)]
-    if doctree is None:
-        return
-    if str(app.env.doc2path(docname)).endswith(".ipynb"):
+        context[kind] = [asset for asset in context[kind] if _is_used(asset, context.get("body", ""))]
+    context["metatags"] = context.get("metatags", "") + _describe(docname, context, doctree)
+    if doctree and str(app.env.doc2path(docname)).endswith(".ipynb"):
         line = _title_line(docname, "../" * docname.count("/"))
         context["body"] = re.sub(r"</h1>", lambda m: m[0] + line, context["body"], count=1)
-    first = next((p.astext() for p in doctree.findall(lambda n: n.tagname == "paragraph")), "")
-    words = html.escape(" ".join(first.split())[:155], quote=True)
-    context["metatags"] += f'<meta name="description" content="{words}">'
+
+
+def _describe(docname, context, doctree):
+    """Return the page's description for search engines: its first paragraph; its title where there is none."""
+    first = next((p.astext() for p in doctree.findall(lambda n: n.tagname == "paragraph")), "") if doctree else ""
+    words = textwrap.shorten(first, 155, placeholder=" …") or f'{re.sub("<[^>]+>", "", context.get("title", "Index"))}. From the book {CITATION["title"]}'
+    return f'<meta name="description" content="{html.escape(html.unescape(words), quote=True)}">'
+
+
+# What the theme, MyST-NB and sphinx-thebe write and a validator, a screen reader or a keyboard stumbles over.
+MENDS = [
+    (r'<meta name="viewport" content="width=device-width, initial-scale=1" />', ""),  # there is one already
+    (r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName = [^<]*</script>', ""),
+    (r'<meta name="robots" content="noindex" />', ""),
+    (r'<aside class="sidebar-drawer">(.*?)</aside>', r'<nav class="sidebar-drawer" aria-label="The book">\1</nav>'),
+    (r'<aside class="(toc-drawer[^"]*)">(.*?)</aside>', r'<nav class="\1" aria-label="This page">\2</nav>'),
+    (r'<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    (r'<div id="search-results"></div>', '<h1>Search</h1><div id="search-results"></div>'),
+    (r'<p class="((?:collapsed|expanded) admonition-title)">(.*?)</p>', r'<span class="\1">\2</span>'),  # no paragraph may be in a summary
+    (r'<th( class="[^"]*")?>(?:<p></p>)?</th>', r"<td\1></td>"),
+    (r'<script(?![^>]* defer)(?=[^>]* src=)', "<script defer"),
+]
+
+
+def _mend(app, error):
+    """Mend each page, put its stylesheets into one, and write the policy that a host can send with them."""
+    if error or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    merged, inline = {}, set()
+    for path in sorted(out.rglob("*.html")):
+        text = path.read_text(encoding="utf-8")
+        for pattern, new in MENDS:
+            text = re.sub(pattern, new, text, flags=re.S)
+        links = re.findall(r'<link rel="stylesheet" type="text/css" href="(/?(?:\.\./)*)([^"?]+)[^"]*" />', text)
+        sheets = tuple(name for _, name in links)
+        if sheets not in merged:
+            css = "\n".join(out.joinpath(name).read_text(encoding="utf-8") for name in sheets)
+            css = re.sub(r"(summary\s*>\s*)p\.", r"\1.", css)
+            merged[sheets] = f"_static/pages-{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
+            out.joinpath(merged[sheets]).write_text(css, encoding="utf-8")
+        one = f'<link rel="stylesheet" href="{links[0][0]}{merged[sheets]}">'
+        text = re.sub(r'<link rel="stylesheet" type="text/css" [^>]*>', lambda m, rest=iter([one]): next(rest, ""), text)
+        path.write_text(text, encoding="utf-8")
+        inline |= set(re.findall(r"<script>(.*?)</script>", text, re.S))
+    for name in set().union(*merged):
+        out.joinpath(name).unlink()
+    hashes = " ".join(sorted(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" for code in inline))
+    policy = f"default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'self'"
+    (out / "_headers").write_text(f"/*\n  Content-Security-Policy: {policy}\n  Cache-Control: max-age=3600\n  X-Content-Type-Options: nosniff\n", encoding="utf-8")
 
 
 def _prepare(app):
@@ -55,4 +105,6 @@ def setup(app):
     """Finish each page as it is written."""
     app.connect("builder-inited", _prepare, priority=100)
     app.connect("html-page-context", _finish, priority=900)
+    app.connect("build-finished", _mend, priority=900)
     app.add_css_file("book.css")
+    app.add_js_file("scroll.js", loading_method="defer")
