@@ -7,6 +7,7 @@ files: the rows as CSV, the picture as SVG and PNG, the specification; and a pag
 
 import copy
 import csv
+import functools
 import hashlib
 import html
 import io
@@ -118,10 +119,20 @@ def _control(param):
 def _cuts(spec):
     """Return the specification as drawn on a wide and on a narrow page; a map keeps its shape.
 
-    Marks of the style ``wide`` are left out of the narrow cut.
+    The narrow cut is ``NARROW`` wide with its labels, so that a phone shows letters at their size. Marks of the
+    style ``wide`` are left out of it.
     """
-    narrow = copy.deepcopy(spec)
     width = NARROW - 60
+    return {"wide": spec, "narrow": _narrowed(spec, width + NARROW - _drawn_width(json.dumps(_narrowed(spec, width))))}
+
+
+@functools.cache
+def _drawn_width(text):
+    return int(re.search(r'width="(\d+)', vlc.vegalite_to_svg(text, vl_version=VEGA_LITE))[1])
+
+
+def _narrowed(spec, width):
+    narrow = copy.deepcopy(spec)
     narrow["config"]["legend"]["columns"] = 2
     narrow["config"]["view"] |= {"continuousWidth": width, "discreteWidth": width}
 
@@ -142,7 +153,7 @@ def _cuts(spec):
         return "layer" in part and any(is_map)
 
     shrink(narrow, (width, None))
-    return {"wide": spec, "narrow": narrow}
+    return narrow
 
 
 def _themed(text):
