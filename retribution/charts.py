@@ -131,7 +131,7 @@ def line_at(color=ORANGE, **position):
     """Return a reference line at ``x`` or ``y``; it is no row of the figure's data. A string is a day."""
     (channel, value), = position.items()
     shorthand = "at:T" if isinstance(value, str) else "at:Q"
-    return alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=color, strokeDash=[5, 3], strokeWidth=2).encode(**{channel: shorthand})
+    return alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=color, strokeDash=[5, 3], strokeWidth=2, clip=True).encode(**{channel: shorthand})
 
 
 def names(rows, always, project):
