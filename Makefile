@@ -11,9 +11,9 @@ book: $(READY)
 
 test: $(READY)
 	@echo "1/4 data"      && $(RUN) retribution check
-	@echo "2/4 package"   && $(RUN) pytest -q tests --ignore tests/test_book.py
+	@echo "2/4 package"   && $(RUN) pytest -q tests --ignore tests/book
 	@echo "3/4 notebooks" && $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
-	@echo "4/4 book"      && $(RUN) pytest -q tests/test_book.py
+	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
 	@echo "Everything passed: data, package, notebooks, book."
 
 serve: book

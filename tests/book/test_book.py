@@ -8,48 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pandas as pd
 import pytest
-import yaml
 
-ROOT = Path(__file__).parents[1]
-HTML = ROOT / "_build" / "html"
-CHAPTERS = ["the-article", "diplomacy", "iraqi-politics", "proxy-attacks", "force-posture", "verdict"]
-LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "embed": "src", "object": "data", "video": "src", "audio": "src", "input": "src", "image": "href", "use": "href"}
-
-
-class Page(HTMLParser):
-    """Links, anchors, what the browser would load, and the text of one page."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path, self.links, self.ids, self.loads, self.text = path, [], set(), [], []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, pairs):
-        attributes = dict(pairs)
-        self.ids |= {attributes["id"]} if "id" in attributes else set()
-        if tag == "a" and attributes.get("href"):
-            self.links.append(attributes["href"])
-        if tag == "link" and set(attributes.get("rel", "").split()) & {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload", "manifest"}:
-            self.loads.append(attributes["href"])
-        if attributes.get(LOADING.get(tag, "")):
-            self.loads.append(attributes[LOADING[tag]])
-        self.loads += re.findall(r"url\(([^)]+)\)", attributes.get("style", ""))
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-
-@pytest.fixture(scope="session")
-def pages():
-    done = subprocess.run([sys.executable, "-m", "retribution.book"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {path.relative_to(HTML).as_posix(): Page(path) for path in sorted(HTML.rglob("*.html"))}
+from conftest import CHAPTERS, HTML, ROOT, Page, figures_of, opened, tooltip_at
 
 
 def test_every_page_of_the_contents_is_built(pages):
@@ -92,11 +56,6 @@ def test_every_event_claim_and_source_has_its_anchor(pages):
     assert column("retired.csv", "event_id") <= quarters
     assert column("claims.csv", "claim_id") <= pages["register/claims.html"].ids
     assert column("sources.csv", "source_id") <= pages["register/sources.html"].ids
-
-
-def figures_of(name):
-    text = (HTML / name).read_text(encoding="utf-8")
-    return re.findall(r'<figure class="[^"]*chart[^"]*" id="fig-([a-z0-9-]+)">(.*?)</figure>', text, re.S)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -223,38 +182,6 @@ def test_a_broken_row_stops_the_build(tmp_path):
     assert build.returncode == 1
     assert "reports.csv" in said and "was not built" in said and "Traceback" not in said
     assert not (folder / "_build" / "html").exists()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-
-
-def opened(browser, name, width=1280, **options):
-    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
-    page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda message: page.complaints.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else page.complaints.append(request.url))
-    page.goto((HTML / name).as_uri())
-    return page
-
-
-def tooltip_at(page, mark):
-    """Return what the tooltip says with the pointer on the middle of ``mark``; empty where there is none."""
-    mark.evaluate("mark => mark.scrollIntoView({block: 'center', behavior: 'instant'})")
-    box = mark.bounding_box()
-    if not box:
-        return ""
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    return page.evaluate("(document.querySelector('#vg-tooltip-element.visible') || {}).innerText || ''").strip()
 
 
 @pytest.mark.parametrize("chapter", ["index", *(f"chapters/{name}" for name in [*CHAPTERS, "codebook"])])

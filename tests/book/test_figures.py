@@ -1,0 +1,111 @@
+"""Figures as a reader uses them: they come alive in place, lead to the record, and give their rows and code."""
+
+import json
+import re
+
+import pytest
+
+from conftest import HTML, figures_of, opened
+
+
+def awake(page, name):
+    """Return the figure ``name`` once its chart is live."""
+    still = page.locator(f"#fig-{name} .still")
+    still.focus()
+    page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=30000)
+    return still
+
+
+SHIFTS = """new Promise(done => new PerformanceObserver(list => done(list.getEntries().map(e => [e.value, e.hadRecentInput])))
+    .observe({type: 'layout-shift', buffered: true}) || setTimeout(() => done([]), 800))"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_moves_when_a_chart_comes_alive(pages, browser, width):
+    page = opened(browser, "chapters/verdict.html", width)
+    at_first = page.evaluate(SHIFTS)
+    for name, _ in figures_of("chapters/verdict.html"):
+        below = page.locator(f"#fig-{name} figcaption")
+        page.locator(f"#fig-{name} .still").scroll_into_view_if_needed()
+        before = below.evaluate("e => e.getBoundingClientRect().top + scrollY")
+        awake(page, name)
+        assert abs(below.evaluate("e => e.getBoundingClientRect().top + scrollY") - before) <= 1, name
+    assert page.evaluate(SHIFTS) == at_first
+    page.context.close()
+
+
+def test_the_charting_library_loads_once_and_only_when_a_reader_turns_to_a_figure(pages, browser):
+    page = opened(browser, "chapters/verdict.html")
+    loaded = "[...document.scripts].map(s => s.src.split('/').pop()).filter(s => s === 'vega.js').length"
+    page.mouse.wheel(0, 4000)
+    page.wait_for_timeout(500)
+    assert page.evaluate(loaded) == 0
+    for name in ("board", "kinds"):
+        awake(page, name)
+    assert page.evaluate(loaded) == 1
+    page.context.close()
+
+
+@pytest.mark.parametrize("where, name", [("chapters/verdict.html", "board"), ("index.html", "verdicts"), ("figures/board.html", "board"), ("chapters/timeline.html", "timeline")])
+def test_a_mark_leads_to_its_entry(pages, browser, where, name):
+    page = opened(browser, where)
+    still = awake(page, name)
+    mark = next(path for path in still.locator(".wide .role-mark path").all() if path.evaluate("e => !!(e.__data__ && e.__data__.href)"))
+    wanted = mark.evaluate("e => e.__data__.href")
+    mark.scroll_into_view_if_needed()
+    mark.click(force=True)
+    page.wait_for_url(f"**/{wanted}")
+    assert page.evaluate("!!document.getElementById(location.hash.slice(1))")
+    page.context.close()
+
+
+def test_the_tools_give_the_rows_the_pictures_and_the_specification(pages, browser, server):
+    page = opened(browser, "chapters/proxy-attacks.html", server=server)
+    for text, ext in {"Data": "csv", "SVG": "svg", "PNG": "png", "Specification": "vl.json"}.items():
+        with page.expect_download() as download:
+            page.locator("#fig-weekly .chart-tools").get_by_role("link", name=re.compile(f"^{text}, Fig")).click()
+        assert download.value.suggested_filename == f"weekly.{ext}", text
+        with open(download.value.path(), "rb") as got:
+            assert got.read() == (HTML / "figures" / f"weekly.{ext}").read_bytes()
+    page.locator("#fig-weekly .chart-tools").get_by_role("link", name=re.compile("^Table, Fig")).click()
+    page.wait_for_url("**/figures/weekly.html#table")
+    page.context.close()
+
+
+def test_code_shows_for_one_figure_and_for_all_and_is_remembered(pages, browser):
+    page = opened(browser, "chapters/verdict.html")
+    shown = "[...document.querySelectorAll('.cell details.hide')].map(d => d.open)"
+    assert not any(page.evaluate(shown))
+    button = page.locator("#fig-board .show-code")
+    button.click()
+    assert sum(page.evaluate(shown)) == 1 and button.get_attribute("aria-pressed") == "true"
+    assert page.locator(".cell", has=page.locator("#fig-board")).locator("details.hide pre").is_visible()
+    page.locator(".show-all-code").click()
+    assert all(page.evaluate(shown))
+    page.goto((HTML / "chapters" / "diplomacy.html").as_uri())
+    assert all(page.evaluate(shown))
+    page.locator(".show-all-code").click()
+    page.reload()
+    assert not any(page.evaluate(shown))
+    page.context.close()
+
+
+def test_the_timeline_shows_the_span_that_a_reader_chooses(pages, browser):
+    page = opened(browser, "chapters/timeline.html")
+    still = awake(page, "timeline")
+    rows = [row for table in json.loads((HTML / "figures" / "timeline.vl.json").read_text(encoding="utf-8"))["datasets"].values() for row in table if "month" in row]
+    marks = "[...document.querySelectorAll('#fig-timeline .wide .role-mark path')].filter(e => e.__data__ && e.__data__.href).length"
+    assert page.evaluate(marks) == len(rows)
+    still.locator(".wide [name=span]").select_option("2020-01/2020-01")
+    page.wait_for_function(f"n => {marks} === n", arg=sum(row["month"] == "2020-01" for row in rows))
+    page.context.close()
+
+
+def test_every_figure_is_in_the_list_with_a_picture_for_each_theme(pages):
+    text = (HTML / "register" / "figures.html").read_text(encoding="utf-8")
+    listed = re.findall(r'<li><a [^>]*href="\.\./([^"]+)#fig-([^"]+)">', text)
+    assert listed == [(page, name) for page in dict.fromkeys(page for page, _ in listed) for name, _ in figures_of(page)]
+    drawn = {name for page in pages if not page.startswith("figures/") for name, _ in figures_of(page)}
+    assert {name for _, name in listed} == drawn
+    for _, name in listed:
+        assert f"figures/{name}.svg" in text and f"figures/{name}.dark.svg" in text
