@@ -34,6 +34,35 @@ VERDICTS = {
     "unsupported": ("Unsupported", GOLD),
     "contradicted": ("Contradicted", RED),
 }
+SIGNS = {"Supported": "●", "Partly": "◐", "Undecidable": "?", "Unsupported": "○", "Contradicted": "✕"}
+CLAIMS = {  # a few words for an axis; the claims themselves are in claims.csv
+    "C01": "Iran taken up at home",
+    "C02": "Iran's push stalled",
+    "C03": "US digging in",
+    "C04": "Zarif's tweet",
+    "C05": "Talks only as 5+1",
+    "C06": "Zarif in Der Spiegel",
+    "C07": "Rally at the ministry",
+    "C08": "Calls for him to resign",
+    "C09": "A cleric's rebuke",
+    "C10": "Protesters' dismay",
+    "C11": "Tweet calmed nobody",
+    "C12": "Confusion at first",
+    "C13": "Parliament's vote",
+    "C14": "Exit momentum broken",
+    "C15": "Trump met Salih",
+    "C16": "White House read-out",
+    "C17": "Three new bases",
+    "C18": "Five rockets",
+    "C19": "Three wounded",
+    "C20": "Fired by militias",
+    "C21": "On Tehran's order",
+    "C22": "Weaker than 31 December",
+    "C23": "Kata'ib tried to enter",
+    "C24": "Protests over corruption",
+    "C25": "Premier condemned it",
+    "C26": "Limits of Iran's reach",
+}
 
 
 @alt.theme.register("book", enable=True)
@@ -76,12 +105,29 @@ def label(values, words):
     return values.astype(object).map({key: name for key, (name, _) in words.items()})
 
 
+def worded(claim_ids):
+    """Return each of a Series of claims as its number and a few words, such as ``C18 · Five rockets``."""
+    return claim_ids + " · " + claim_ids.map(CLAIMS)
+
+
+def verdict_colour(rows):
+    """Return the colour of ``rows`` by ``Verdict``; its legend has those that occur."""
+    occur = [name for name in SIGNS if name in set(rows["Verdict"])]
+    return alt.Color("Verdict:N", scale=scale(VERDICTS), legend=alt.Legend(values=occur, columns=2))
+
+
+def verdict_signs(rows):
+    """Return what the signs on the cells of ``rows`` mean, for a caption."""
+    return ", ".join(f"{sign} {name.lower()}" for name, sign in SIGNS.items() if name in set(rows["Verdict"]))
+
+
 def verdicts(claims, register):
-    """Return one row per claim and horizon: labels, the sign drawn on the cell, and the link into ``register``."""
+    """Return one row per claim and horizon: words, the sign drawn on the cell, and the link into ``register``."""
     rows = claims.melt(["claim_id", "claim", "confidence", "why"], ["verdict_day", "verdict_hindsight"], "Horizon", "verdict")
     rows["Horizon"] = rows["Horizon"].map({"verdict_day": "On the day", "verdict_hindsight": "In hindsight"})
     rows["Verdict"] = label(rows["verdict"], VERDICTS)
-    rows["Mark"] = rows["verdict"].map({"supported": "●", "partly": "◐", "undecidable": "?", "unsupported": "○", "contradicted": "✕"}).astype(str)
+    rows["Mark"] = rows["Verdict"].map(SIGNS)
+    rows["Claim"] = worded(rows["claim_id"])
     rows["link"] = register + "#" + rows["claim_id"]
     return rows.drop(columns="verdict").astype({"confidence": str})
 

@@ -131,6 +131,12 @@ def test_certainly_takes_only_what_lies_within():
     assert len(stats.certainly(events, "2020-01-05", "2020-01-10")) == 1
 
 
+def test_every_claim_has_a_few_words_for_an_axis(data):
+    assert set(charts.CLAIMS) == set(data.claims["claim_id"])
+    assert all(len(words) <= 24 for words in charts.CLAIMS.values())
+    assert charts.worded(data.claims["claim_id"])[17] == "C18 · Five rockets"
+
+
 def test_rate_is_a_week_over_all_that_can_have_happened():
     assert stats.rate(days(("2020-01-01", "2020-01-01"), ("2019-12-30", "2020-01-02")), "2020-01-01", "2020-01-14") == pytest.approx(1.0)
 
