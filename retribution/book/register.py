@@ -1,24 +1,45 @@
-"""The register: every event, claim and source at an address of its own, and the roles that point there.
+"""The register: every event, claim, source, party and place at an address of its own, and the roles that point there.
 
-``{register}`2020-q1``` in MyST is the directive that lists a quarter's events; ``claims`` and ``sources`` list
-those. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one entry, by its id or as ``text <id>``; an unknown
-id is a warning, and warnings are fatal.
+``{register}`2020-q1``` in MyST is the directive that lists a quarter's events; ``claims``, ``actors``, ``places``,
+``sources`` and the names in ``SHELVES`` list those. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one
+entry, by its id or as ``text <id>``; an unknown id is a warning, and warnings are fatal.
 """
 
 import re
+from bisect import bisect_right
 from functools import cache
 from html import escape
 from types import SimpleNamespace
 
 import pandas as pd
 from docutils import nodes
+from sphinx.domains import Domain, ObjType
 from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
+from ..charts import DOMAINS
 from ..dataset import MEASURES, quarter
+from .pages import CITATION
 
 log = logging.getLogger(__name__)
+
+# Pages of sources: the least key on each, by the day in the permanent id, or by its first letter where that is undated.
+SHELVES = {
+    "": ("sources-2018", "Sources up to 2018"),
+    "2019": ("sources-2019", "Sources of 2019"),
+    "2020-01": ("sources-2020-01", "Sources of January 2020"),
+    "2020-02": ("sources-2020-02", "Sources of February to June 2020"),
+    "2020-07": ("sources-2020-07", "Sources of July to December 2020"),
+    "2021": ("sources-2021", "Sources of 2021"),
+    "2022": ("sources-2022", "Sources of 2022 and 2023"),
+    "2024": ("sources-2024", "Sources from 2024 on"),
+    "undated-": ("sources-undated", "Undated sources, 0 to D"),
+    "undated-e": ("sources-undated-e", "Undated sources, E to L"),
+    "undated-m": ("sources-undated-m", "Undated sources, M to R"),
+    "undated-s": ("sources-undated-s", "Undated sources, S to Z"),
+}
+HORIZONS = {"day": "on the day", "hindsight": "in hindsight"}
 
 
 @cache
@@ -30,14 +51,24 @@ def _data():
 def _index():
     """Return look-ups that every entry needs: reports with their sources by event, titles, names."""
     data = _data()
+    events = data.events.sort_values(["date_start", "event_id"])
     reports = stats.documented(data).sort_values(["published", "source_id"])
+
+    def ids(column):
+        return events.groupby(column)["event_id"].apply(list).to_dict()
+
     return SimpleNamespace(
         reports=dict(list(reports.groupby("event_id"))),
+        events=data.events.set_index("event_id"),
         titles=data.events.set_index("event_id")["title"].to_dict(),
         actors=data.actors.set_index("actor_id")["name"].to_dict(),
         places=data.places.set_index("place_id")[["name", "country"]].agg(lambda p: ", ".join(dict.fromkeys(p)), axis=1).to_dict(),
-        answers=data.events.groupby("responds_to")["event_id"].apply(list).to_dict(),
-        claims=data.evidence.groupby("event_id")["claim_id"].apply(lambda c: sorted(set(c))).to_dict(),
+        answers=ids("responds_to"),
+        by=ids("actor_id"),
+        against=ids("target_id"),
+        at=ids("place_id"),
+        claims={claim.claim_id: short(claim.claim) for claim in data.claims.itertuples()},
+        evidence=dict(list(data.evidence.sort_values(["claim_id", "horizon"]).groupby("event_id"))),
         backs=data.reports.groupby("source_id")["event_id"].apply(list).to_dict(),
         sources=data.sources.set_index("source_id"),
         changes=data.corrections.assign(event=data.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
@@ -45,9 +76,15 @@ def _index():
     )
 
 
-def _address(kind, name):
-    page = quarter(name) if kind == "event" else f"{kind}s"
-    return f"register/{page}.html#{name}"
+def _shelf(source_id):
+    day, undated = re.fullmatch(r".*-(?:(\d{4}-\d\d)-\d\d|(undated))-[0-9a-f]+", source_id).groups()
+    return list(SHELVES.values())[bisect_right(list(SHELVES), day or f"{undated}-{source_id[0]}") - 1][0]
+
+
+def address(kind, name):
+    """Return where the entry of an event, claim, source, actor or place stands within ``register/``."""
+    page = quarter(name) if kind == "event" else _shelf(name) if kind == "source" else f"{kind}s"
+    return f"{page}.html#{kind}-{name}" if kind in ("actor", "place") else f"{page}.html#{name}"
 
 
 def _date(day):
@@ -71,6 +108,31 @@ def interval(low, high):
     return f"{low}" if low == high else f"{low} to {high}"
 
 
+def best(event, measure):
+    """Return the best figure of an event with the lowest and highest, "5 (3 to 7)"; empty where no source gives one."""
+    low, middle, high = (getattr(event, f"{measure}_{part}") for part in ("low", "best", "high"))
+    if pd.isna(low):
+        return ""
+    return f"{middle}" if low == high else f"{middle} ({low} to {high})"
+
+
+def short(claim, most=125):
+    """Return a claim's words as a title: whole, or cut at the last clause that ends within ``most`` characters."""
+    if len(claim) <= most:
+        return claim.rstrip(".")
+    clauses = [m.start() for m in re.finditer(r"[,;] | and | to | in | very ", claim) if m.start() <= most]
+    return claim[: clauses[-1]] + " …"
+
+
+def _citation(event):
+    """Return how to cite one event, as HTML."""
+    who = "; ".join(author["name"] for author in CITATION["authors"])
+    return (
+        f"{escape(who)} ({CITATION['preferred-citation']['year']}). {escape(event.title)} [Event {event.event_id}]. "
+        f"In <em>{escape(CITATION['title'])}</em> (version {CITATION['version']}), register/{address('event', event.event_id)}."
+    )
+
+
 class _Role(ReferenceRole):
     def run(self):
         table = getattr(_data(), self.name + "s")
@@ -80,8 +142,12 @@ class _Role(ReferenceRole):
             return [nodes.Text(self.title)], []
         row = known.iloc[0]
         text = {"event": lambda: row.title, "claim": lambda: row.claim_id, "source": lambda: f"{row.origin}, {_date(row.published)}"}[self.name]()
-        refuri = "../" * self.env.docname.count("/") + _address(self.name, self.target)
-        return [nodes.reference("", self.title if self.has_explicit_title else text, refuri=refuri, internal=True)], []
+        refuri = "../" * self.env.docname.count("/") + "register/" + address(self.name, self.target)
+        return [nodes.reference("", self.title if self.has_explicit_title else text, refuri=refuri, internal=True, **{self.name: self.target})], []
+
+
+class _Later(nodes.Element):
+    """Links of an entry into the chapters, known once every chapter has been read."""
 
 
 class _Register(SphinxDirective):
@@ -90,26 +156,33 @@ class _Register(SphinxDirective):
     required_arguments = 1
 
     def run(self):
-        self.data, self.index, self.up = _data(), _index(), "../" * self.env.docname.count("/")
+        self.data, self.index = _data(), _index()
         which = self.arguments[0]
-        if which == "claims":
-            return [self._claim(row) for row in self.data.claims.itertuples()]
+        if which in ("claims", "actors", "places"):
+            entry = getattr(self, f"_{which[:-1]}")
+            return [entry(row) for row in getattr(self.data, which).itertuples()]
         if which == "sources":
-            return [self._sources()]
+            return [self._shelves()]
+        if which in dict(SHELVES.values()):
+            return [self._sources(which)]
         if not re.fullmatch(r"\d{4}-q[1-4]", which):
-            raise self.error(f"register takes claims, sources or a quarter such as 2020-q1, not {which}")
-        events = self.data.events
-        events = events[events["event_id"].map(quarter) == which].sort_values(["date_start", "event_id"])
-        if events.empty:
-            return [nodes.paragraph("", "The dataset holds no event of this quarter.")]
-        retired = self.data.retired[self.data.retired["event_id"].map(quarter) == which]
-        return [self._event(row) for row in events.itertuples()] + [self._retired(row) for row in retired.itertuples()]
+            raise self.error(f"register takes claims, actors, places, sources, a page of sources or a quarter such as 2020-q1, not {which}")
+        self.env.metadata[self.env.docname]["tocdepth"] = 2  # the page's own contents name its months, not every event
+        events = self.data.events.sort_values(["date_start", "event_id"])
+        entries = [(row.event_id, self._event(row)) for row in events[events["event_id"].map(quarter) == which].itertuples()]
+        entries += [(row.event_id, self._retired(row)) for row in self.data.retired[self.data.retired["event_id"].map(quarter) == which].itertuples()]
+        months = {}
+        for event_id, entry in entries:
+            month = months.setdefault(event_id[:7], nodes.section("", nodes.title("", f"{pd.Timestamp(event_id[:7]):%B %Y}"), ids=[event_id[:7]], names=[event_id[:7]]))
+            month += entry
+        return list(months.values()) or [nodes.paragraph("", "The dataset holds no event of this quarter.")]
 
     def _event(self, event):
         index = self.index
-        facts = [when(event), index.places[event.place_id], f"{event.domain}: {event.kind}".replace("_", " "), f"by {index.actors[event.actor_id]}"]
+        who = f"by {_link('actor', event.actor_id, index.actors[event.actor_id])}"
         if pd.notna(event.target_id):
-            facts.append(f"to {index.actors[event.target_id]}")
+            who += f", to {_link('actor', event.target_id, index.actors[event.target_id])}"
+        facts = [when(event), _link("place", event.place_id, index.places[event.place_id]), f"{DOMAINS[event.domain][0]}: {event.kind.replace('_', ' ')}", who]
         if pd.notna(event.attribution):
             facts.append(f"attribution: {event.attribution}")
         reports = index.reports[event.event_id]
@@ -117,15 +190,31 @@ class _Register(SphinxDirective):
         rows = []
         for report in reports.itertuples():
             figures = [escape(interval(getattr(report, m + "_low"), getattr(report, m + "_high"))) for m in measures]
-            rows.append([self._link("source", report.source_id, f"{report.origin} ({_date(report.published)})"), *figures, escape(report.supports)])
-        body = f'<p class="facts">{escape(" · ".join(facts))}</p><p>{escape(event.summary)}</p>'
-        body += _table(["Reported by", *(m.capitalize() for m in measures), "What it backs"], rows)
+            told = _link("source", report.source_id, f"{report.origin} ({_date(report.published)})")
+            rows.append([f"{told}: {escape(report.supports)}", *figures])
+        if measures and len(rows) > 1:
+            rows.append([f"<strong>Together, {_origins(event)}</strong>: best figure (lowest to highest)", *(best(event, m) for m in measures)])
+        body = f'<p class="facts">{" · ".join(facts)}</p><p>{escape(event.summary)}</p>'
+        if measures:
+            body += _table(["Reported by", *(m.capitalize() for m in measures)], rows)
+        else:
+            body += f'<p class="ties"><strong>Reported by:</strong></p><ul class="ties">{"".join(f"<li>{told}</li>" for told, in rows)}</ul>'
         if pd.notna(event.responds_to):
             body += self._events("Responds to", [event.responds_to])
         body += self._events("Prompted", index.answers.get(event.event_id))
-        body += _line("Bears on", [self._link("claim", c, c) for c in index.claims.get(event.event_id, [])])
+        body += self._bears(event.event_id)
         body += _line("Corrected", [escape(reason) for reason in index.changes.get(event.event_id, [])])
-        return _section(event.event_id, event.title, body)
+        cite = f'<details class="cite"><summary>Cite</summary><p>{_citation(event)}</p></details>'
+        return _section(event.event_id, event.title, body, _Later(event=event.event_id), nodes.raw("", cite, format="html"))
+
+    def _bears(self, event_id):
+        if event_id not in self.index.evidence:
+            return ""
+        items = ""
+        for claim_id, pieces in self.index.evidence[event_id].groupby("claim_id"):
+            says = " ".join(f"<em>{piece.bearing}</em> {HORIZONS[piece.horizon]}: {escape(piece.note)}" for piece in pieces.itertuples())
+            items += f"<li>{_link('claim', claim_id, claim_id)} {escape(self.index.claims[claim_id])}. {says}</li>"
+        return f'<p class="ties"><strong>Bears on:</strong></p><ul class="ties">{items}</ul>'
 
     def _retired(self, event):
         body = f"<p>{escape(event.reason)}</p>" + self._events("Stands now as", [event.replaced_by] if pd.notna(event.replaced_by) else [])
@@ -135,33 +224,79 @@ class _Register(SphinxDirective):
         rows = []
         for piece in self.data.evidence[self.data.evidence["claim_id"] == claim.claim_id].sort_values(["horizon", "bearing"]).itertuples():
             if pd.notna(piece.event_id):
-                where = self._link("event", piece.event_id, self.index.titles[piece.event_id])
+                where = _link("event", piece.event_id, self.index.titles[piece.event_id])
             else:
                 source = self.index.sources.loc[piece.source_id]
-                where = self._link("source", piece.source_id, f"{source.origin} ({_date(source.published)})")
+                where = _link("source", piece.source_id, f"{source.origin} ({_date(source.published)})")
             rows.append([piece.horizon, piece.bearing, where, escape(piece.note)])
         verdict = f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}."
-        body = f"<p>{escape(claim.claim)}</p><p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
-        return _section(claim.claim_id, f"{claim.claim_id}, paragraph {claim.paragraph}", body + _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows))
+        body = f'<p class="facts">Paragraph {claim.paragraph} of the article</p><p>{escape(claim.claim)}</p>'
+        body += f"<p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
+        evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows), format="html")
+        return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence)
 
-    def _sources(self):
+    def _actor(self, actor):
+        facts = [actor.kind.replace("_", " "), actor.country, str(actor.alignment).replace("_", " ")]
+        events = {"Acts": self.index.by.get(actor.actor_id), "Is acted on": self.index.against.get(actor.actor_id)}
+        return self._named("actor", actor, facts, events)
+
+    def _place(self, place):
+        facts = [place.admin1 if place.admin1 != place.name else None, place.country]
+        return self._named("place", place, facts, {"Events": self.index.at.get(place.place_id)})
+
+    def _named(self, kind, row, facts, events):
+        """Return the entry of a party or place: what else it is called, what it is, its events."""
+        name = getattr(row, f"{kind}_id")
+        words = " · ".join(escape(fact) for fact in facts if pd.notna(fact))
+        body = f'<p class="facts">{words}</p>'
+        if pd.notna(row.aliases):
+            body += f"<p>Also: {escape(row.aliases.replace('|', ', '))}.</p>"
+        if pd.notna(row.note):
+            body += f"<p>{escape(row.note)}</p>"
+        body += "".join(self._events(f"{text} ({len(ids)})", ids) for text, ids in events.items() if ids)
+        return _section(f"{kind}-{name}", row.name, body)
+
+    def _shelves(self):
+        sources = self.data.sources
+        counts = sources["source_id"].map(_shelf).value_counts()
+        rows = [[f'<a href="{page}.html">{title}</a>', f"{counts[page]:,}"] for page, title in SHELVES.values()]
+        undated = sources["published"].isna().sum()
+        foreign = sources["language"][sources["language"] != "en"]
+        words = (
+            f"{len(sources):,} documents, the reporting of {sources['origin'].nunique():,} origins; {len(foreign):,} are in one of {foreign.nunique()} languages other than English. "
+            f"{undated:,} bear no date. An entry stays on its page for good: the day in its id decides where it is, or the first letter of the id where that says undated."
+        )
+        return nodes.raw("", f"<p>{words}</p>" + _table(["Page", "Documents"], rows), format="html")
+
+    def _sources(self, shelf):
         items = []
-        for source in self.data.sources.sort_values(["origin", "published", "source_id"]).itertuples():
+        sources = self.data.sources[self.data.sources["source_id"].map(_shelf) == shelf]
+        for source in sources.sort_values(["origin", "published", "source_id"]).itertuples():
             words = f"{source.publisher}, {_date(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
             words += "".join(f" {self.index.ties[name]}" for name in dict.fromkeys([source.origin, source.publisher]) if name in self.index.ties)
-            items.append(f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}">{escape(source.title)}</a>. {escape(words)}{self._events("Backs", self.index.backs.get(source.source_id))}</li>')
+            language = "" if source.language == "en" else f' lang="{source.language}" dir="auto"'
+            archived = f"https://web.archive.org/web/{source.accessed:%Y%m%d}/{source.url}"
+            items.append(
+                f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}"{language}>{escape(source.title)}</a>. {escape(words)} '
+                f'<a class="reference external" href="{escape(archived)}">Archived copies (may not exist)</a>{self._events("Backs", self.index.backs.get(source.source_id))}</li>'
+            )
         return nodes.raw("", f'<ul class="sources">{"".join(items)}</ul>', format="html")
 
-    def _link(self, kind, name, text):
-        return f'<a class="reference internal" href="{self.up}{_address(kind, name)}">{escape(text)}</a>'
-
     def _events(self, text, ids):
-        return _line(text, [self._link("event", e, self.index.titles[e]) for e in ids or []])
+        return _line(text, [_link("event", e, self.index.titles[e]) for e in ids or []])
 
 
-def _section(name, title, body):
+def _link(kind, name, text):
+    return f'<a href="{address(kind, name)}">{escape(text)}</a>'
+
+
+def _origins(event):
+    return f"{event.origins} origin" + "s" * (event.origins > 1)
+
+
+def _section(name, title, body, *more):
     section = nodes.section(ids=[name], names=[name], classes=["entry"])
-    section += [nodes.title("", title), nodes.raw("", body, format="html")]
+    section += [nodes.title("", title), nodes.raw("", body, format="html"), *more]
     return section
 
 
@@ -177,8 +312,75 @@ def _table(header, rows):
     return f'<div class="table-wrapper docutils container"><table class="docutils"><thead>{row(header, "th")}</thead><tbody>{body}</tbody></table></div>'
 
 
+def _note_decided(app, doctree):
+    """Remember which claims a page decides: those that open an item of a list, as ``retribution.decides`` writes it."""
+    first = [item.next_node(nodes.TextElement) for item in doctree.findall(nodes.list_item)]
+    app.env.book_claims[app.env.docname] = {p[0]["claim"] for p in first if p and isinstance(p[0], nodes.reference) and "claim" in p[0]}
+
+
+def _add_links(app, doctree, docname):
+    """Write the links of each entry into the chapters: the figures an event is in, the chapters that decide a claim."""
+    env = app.env
+
+    def link(page, anchor, text):
+        return f'<a href="{app.builder.get_relative_uri(docname, page)}{anchor}">{escape(text)}</a>'
+
+    for later in list(doctree.findall(_Later)):
+        if "event" in later:
+            found = {name: (page, figure["title"]) for page, figures in getattr(env, "book_figures", {}).items() for name, figure in figures.items() if later["event"] in figure["events"]}
+            html = _line("In figures", [link(page, f"#fig-{name}", title) for name, (page, title) in sorted(found.items())])
+        else:
+            pages = sorted(page for page, claims in env.book_claims.items() if later["claim"] in claims)
+            html = _line("Decided in", [link(page, "", env.titles[page].astext()) for page in pages])
+        later.replace_self(nodes.raw("", html, format="html"))
+
+
+class _Search(Domain):
+    """What the book's search finds by name, besides words on pages; also the inventory that other books can link by."""
+
+    name = "register"
+    label = "Register"
+    object_types = {"event": ObjType("event"), "claim": ObjType("claim"), "actor": ObjType("person or group"), "place": ObjType("place")}
+
+    def resolve_any_xref(self, *reference):
+        """Return nothing: the roles have resolved every reference to the register."""
+        return []
+
+    def get_objects(self):
+        """Yield each event by its title, claim by its words, party and place by name and aliases."""
+        for kind, words, rank in (("event", "title", 1), ("claim", "claim", 0), ("actor", "name", 0), ("place", "name", 0)):
+            for row in getattr(_data(), kind + "s").itertuples():
+                name = getattr(row, f"{kind}_id")
+                page, _, anchor = address(kind, name).partition(".html#")
+                text = getattr(row, words)
+                if kind == "claim":
+                    text = f"{name}: {text.rstrip('.')}"
+                elif pd.notna(getattr(row, "aliases", pd.NA)):
+                    text += f" ({row.aliases.replace('|', ', ')})"
+                yield anchor, text, kind, f"register/{page}", anchor, rank
+
+
+def _begin(app):
+    if not hasattr(app.env, "book_claims"):
+        app.env.book_claims = {}
+
+
+def _forget(app, env, docname):
+    env.book_claims.pop(docname, None)
+
+
+def _merge(app, env, docnames, other):
+    env.book_claims |= {name: claims for name, claims in other.book_claims.items() if name in docnames}
+
+
 def setup(app):
-    """Add the directive and the three roles."""
+    """Add the directive, the three roles, and what is known once every page has been read."""
     app.add_directive("register", _Register)
     for kind in ("event", "claim", "source"):
         app.add_role(kind, _Role())
+    app.add_domain(_Search)
+    app.connect("builder-inited", _begin)
+    app.connect("doctree-read", _note_decided)
+    app.connect("env-purge-doc", _forget)
+    app.connect("env-merge-info", _merge)
+    app.connect("doctree-resolved", _add_links)
