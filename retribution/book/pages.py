@@ -39,13 +39,14 @@ def _is_used(asset, body):
 def _finish(app, docname, template, context, doctree):
     for kind in ("script_files", "css_files"):
         context[kind] = [asset for asset in context[kind] if _is_used(asset, context.get("body", ""))]
-    context["metatags"] = context.get("metatags", "") + _describe(docname, context, doctree)
+    if 'name="description"' not in context.setdefault("metatags", ""):
+        context["metatags"] += _describe(context, doctree)
     if doctree and str(app.env.doc2path(docname)).endswith(".ipynb"):
         line = _title_line(docname, "../" * docname.count("/"))
         context["body"] = re.sub(r"</h1>", lambda m: m[0] + line, context["body"], count=1)
 
 
-def _describe(docname, context, doctree):
+def _describe(context, doctree):
     """Return the page's description for search engines: its first paragraph; its title where there is none."""
     first = next((p.astext() for p in doctree.findall(lambda n: n.tagname == "paragraph")), "") if doctree else ""
     words = textwrap.shorten(first, 155, placeholder=" …") or f'{re.sub("<[^>]+>", "", context.get("title", "Index"))}. From the book {CITATION["title"]}'
@@ -62,6 +63,9 @@ MENDS = [
     (r'<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
     (r'<div id="search-results"></div>', '<h1>Search</h1><div id="search-results"></div>'),
     (r'<p class="((?:collapsed|expanded) admonition-title)">(.*?)</p>', r'<span class="\1">\2</span>'),  # no paragraph may be in a summary
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),  # its own words say more
+    (r"<style scoped>.*?</style>", ""),  # pandas' own; no browser knows scoped
+    (r'(?<=href=")[^"]*(?:&quot;|[{}])[^"]*', lambda m: quote(html.unescape(m[0]), safe=":/?#[]@!$&'()*+,;=%~")),
     (r'<th( class="[^"]*")?>(?:<p></p>)?</th>', r"<td\1></td>"),
     (r'<script(?![^>]* defer)(?=[^>]* src=)', "<script defer"),
 ]
@@ -107,4 +111,4 @@ def setup(app):
     app.connect("html-page-context", _finish, priority=900)
     app.connect("build-finished", _mend, priority=900)
     app.add_css_file("book.css")
-    app.add_js_file("scroll.js", loading_method="defer")
+    app.add_js_file("page.js", loading_method="defer")

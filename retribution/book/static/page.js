@@ -1,0 +1,42 @@
+// Keyboard access where the theme has none: to what scrolls sideways, and to the drawers of a small screen.
+(function () {
+  "use strict";
+  // A region that does not scroll would only be a stop on the way.
+  var watch = new ResizeObserver(function (entries) {
+    entries.forEach(function (entry) {
+      var box = entry.target, wide = box.scrollWidth > box.clientWidth;
+      var says = { tabindex: 0, role: "group", "aria-label": box.querySelector("table") ? "Wide table" : "Code or text" };
+      Object.keys(says).forEach(function (name) { wide ? box.setAttribute(name, says[name]) : box.removeAttribute(name); });
+    });
+  });
+  document.querySelectorAll("pre, .table-wrapper, .output").forEach(function (box) { watch.observe(box); });
+
+  function drawer(id, name, selector) {
+    var box = document.getElementById(id), panel = document.querySelector(selector), opener;
+    var buttons = Array.prototype.map.call(document.querySelectorAll("label[for=" + id + "]:not(.overlay)"), function (label) {
+      var button = document.createElement("button");
+      button.type = "button";
+      button.className = label.className;
+      button.setAttribute("aria-label", name);
+      button.append.apply(button, label.childNodes);
+      button.addEventListener("click", function () {
+        opener = button;
+        set(true);
+        panel.querySelector("a").focus({ preventScroll: true });
+      });
+      label.replaceWith(button);
+      return button;
+    });
+    function set(open) { box.checked = open; say(); }
+    function say() { buttons.forEach(function (button) { button.setAttribute("aria-expanded", box.checked); }); }
+    box.addEventListener("change", say);
+    document.addEventListener("keydown", function (event) {
+      if (event.key !== "Escape" || !box.checked) return;
+      set(false);
+      if (opener) opener.focus();
+    });
+    say();
+  }
+  drawer("__navigation", "Contents of the book", ".sidebar-drawer");
+  drawer("__toc", "Contents of this page", ".toc-drawer");
+})();
