@@ -39,40 +39,42 @@ SHELVES = {
     "undated-m": ("sources-undated-m", "Undated sources, M to R"),
     "undated-s": ("sources-undated-s", "Undated sources, S to Z"),
 }
+SIDES = {"iran_aligned": "Iran-aligned", "iran_state": "Iranian state", "iraqi_state": "Iraqi state", "us_led": "US-led"}
 HORIZONS = {"day": "on the day", "hindsight": "in hindsight"}
 
 
 @cache
-def _data():
+def data():
+    """Return the dataset, read once a build."""
     return load()
 
 
 @cache
-def _index():
+def index():
     """Return look-ups that every entry needs: reports with their sources by event, titles, names."""
-    data = _data()
-    events = data.events.sort_values(["date_start", "event_id"])
-    reports = stats.documented(data).sort_values(["published", "source_id"])
+    every = data()
+    events = every.events.sort_values(["date_start", "event_id"])
+    reports = stats.documented(every).sort_values(["published", "source_id"])
 
     def ids(column):
         return events.groupby(column)["event_id"].apply(list).to_dict()
 
     return SimpleNamespace(
         reports=dict(list(reports.groupby("event_id"))),
-        events=data.events.set_index("event_id"),
-        titles=data.events.set_index("event_id")["title"].to_dict(),
-        actors=data.actors.set_index("actor_id")["name"].to_dict(),
-        places=data.places.set_index("place_id")[["name", "country"]].agg(lambda p: ", ".join(dict.fromkeys(p)), axis=1).to_dict(),
+        events=every.events.set_index("event_id"),
+        titles=every.events.set_index("event_id")["title"].to_dict(),
+        actors=every.actors.set_index("actor_id")["name"].to_dict(),
+        places=every.places.set_index("place_id")[["name", "country"]].agg(lambda p: ", ".join(dict.fromkeys(p)), axis=1).to_dict(),
         answers=ids("responds_to"),
         by=ids("actor_id"),
         against=ids("target_id"),
         at=ids("place_id"),
-        claims={claim.claim_id: short(claim.claim) for claim in data.claims.itertuples()},
-        evidence=dict(list(data.evidence.sort_values(["claim_id", "horizon"]).groupby("event_id"))),
-        backs=data.reports.groupby("source_id")["event_id"].apply(list).to_dict(),
-        sources=data.sources.set_index("source_id"),
-        changes=data.corrections.assign(event=data.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
-        ties=data.outlets.set_index("outlet")["tie"].to_dict(),
+        claims={claim.claim_id: short(claim.claim) for claim in every.claims.itertuples()},
+        evidence=dict(list(every.evidence.sort_values(["claim_id", "horizon"]).groupby("event_id"))),
+        backs=every.reports.groupby("source_id")["event_id"].apply(list).to_dict(),
+        sources=every.sources.set_index("source_id"),
+        changes=every.corrections.assign(event=every.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
+        ties=every.outlets.set_index("outlet")["tie"].to_dict(),
     )
 
 
@@ -89,6 +91,10 @@ def address(kind, name):
 
 def _date(day):
     return "undated" if pd.isna(day) else f"{day.day} {day:%B %Y}"
+
+
+def _day(event):
+    return f"{event.date_start.day} {event.date_start:%b %Y}"
 
 
 def when(event):
@@ -135,7 +141,7 @@ def _citation(event):
 
 class _Role(ReferenceRole):
     def run(self):
-        table = getattr(_data(), self.name + "s")
+        table = getattr(data(), self.name + "s")
         known = table[table[f"{self.name}_id"] == self.target]
         if known.empty:
             log.warning("no %s has the id %s", self.name, self.target, location=self.get_location())
@@ -156,7 +162,7 @@ class _Register(SphinxDirective):
     required_arguments = 1
 
     def run(self):
-        self.data, self.index = _data(), _index()
+        self.data, self.index = data(), index()
         which = self.arguments[0]
         if which in ("claims", "actors", "places"):
             entry = getattr(self, f"_{which[:-1]}")
@@ -236,13 +242,13 @@ class _Register(SphinxDirective):
         return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence)
 
     def _actor(self, actor):
-        facts = [actor.kind.replace("_", " "), actor.country, str(actor.alignment).replace("_", " ")]
-        events = {"Acts": self.index.by.get(actor.actor_id), "Is acted on": self.index.against.get(actor.actor_id)}
+        facts = [actor.kind.replace("_", " "), actor.country, SIDES.get(actor.alignment, actor.alignment)]
+        events = {"Acts in": self.index.by.get(actor.actor_id), "Is acted on in": self.index.against.get(actor.actor_id)}
         return self._named("actor", actor, facts, events)
 
     def _place(self, place):
         facts = [place.admin1 if place.admin1 != place.name else None, place.country]
-        return self._named("place", place, facts, {"Events": self.index.at.get(place.place_id)})
+        return self._named("place", place, facts, {"Place of": self.index.at.get(place.place_id)})
 
     def _named(self, kind, row, facts, events):
         """Return the entry of a party or place: what else it is called, what it is, its events."""
@@ -253,7 +259,11 @@ class _Register(SphinxDirective):
             body += f"<p>Also: {escape(row.aliases.replace('|', ', '))}.</p>"
         if pd.notna(row.note):
             body += f"<p>{escape(row.note)}</p>"
-        body += "".join(self._events(f"{text} ({len(ids)})", ids) for text, ids in events.items() if ids)
+        for text, ids in events.items():
+            if ids:
+                items = "".join(f"<li>{_day(self.index.events.loc[e])}: {_link('event', e, self.index.titles[e])}</li>" for e in ids)
+                opened = " open" if len(ids) <= 5 else ""
+                body += f'<details class="ties"{opened}><summary>{text} {len(ids)} event{"s" * (len(ids) > 1)}</summary><ul>{items}</ul></details>'
         return _section(f"{kind}-{name}", row.name, body)
 
     def _shelves(self):
@@ -349,7 +359,7 @@ class _Search(Domain):
     def get_objects(self):
         """Yield each event by its title, claim by its words, party and place by name and aliases."""
         for kind, words, rank in (("event", "title", 1), ("claim", "claim", 0), ("actor", "name", 0), ("place", "name", 0)):
-            for row in getattr(_data(), kind + "s").itertuples():
+            for row in getattr(data(), kind + "s").itertuples():
                 name = getattr(row, f"{kind}_id")
                 page, _, anchor = address(kind, name).partition(".html#")
                 text = getattr(row, words)
