@@ -22,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from .. import charts
 from .pages import CITATION
+from .register import address
 
 VEGA_LITE = "6.4"
 NARROW = 340
@@ -90,7 +91,7 @@ def _merge(app, env, docnames, other):
 def _events(spec):
     """Return the ids of the events that have a mark of their own, by the rows' ids and links."""
     rows = [row for table in spec.get("datasets", {}).values() for row in table]
-    linked = {link.rpartition("#")[2] for row in rows if re.search(r"register/\d", link := str(row.get("link")))}
+    linked = {found[1] for row in rows if (found := re.search(r"register/\d{4}-q\d\.html#(.+)", str(row.get("link"))))}
     return linked | {str(row["event_id"]) for row in rows if row.get("event_id")}
 
 
@@ -185,11 +186,11 @@ def _rows(spec):
     return rows, [column for column in dict.fromkeys(column for row in rows for column in row) if column != "link"]
 
 
-def _csv(spec, address):
+def _csv(spec, where):
     """Return the rows as CSV, under a comment of what they are; text is quoted, so that a # in it is no comment."""
     words, (rows, columns) = spec["usermeta"], _rows(spec)
     about = [
-        f'{words["title"]}. Figure {address} of "{CITATION["title"]}", version {CITATION["version"]}.',
+        f'{words["title"]}. Figure {where} of "{CITATION["title"]}", version {CITATION["version"]}.',
         f'Sources: {words["sources"]}',
         f'Licence: {CITATION["license"]}. Lines that begin with # are no rows.',
     ]
@@ -248,7 +249,7 @@ def _specs(app):
     return app.book_specs
 
 
-def _write_files(outdir, spec, address):
+def _write_files(outdir, spec, where):
     name, folder, cache = spec["usermeta"]["name"], outdir / "figures", outdir.parent / "pictures"
     folder.mkdir(exist_ok=True)
     cache.mkdir(exist_ok=True)
@@ -265,13 +266,18 @@ def _write_files(outdir, spec, address):
     night = re.sub("|".join(DARK), lambda m: DARK[m[0]], picture.decode()).replace('fill="white"', f'fill="{NIGHT}"', 1)
     cuts = _cuts(spec)
     live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k != "datasets"} for cut, draw in cuts.items()}}
-    live = _themed(json.dumps(live, sort_keys=True, ensure_ascii=False)).replace('"../register/', '"register/')
+    live = re.sub(r'(?<="link": ")[^"]+', lambda m: _entry(m[0]), _themed(json.dumps(live, sort_keys=True, ensure_ascii=False)))
     (folder / f"{name}.vl.json").write_text(text, encoding="utf-8")
-    (folder / f"{name}.csv").write_text(_csv(spec, address), encoding="utf-8")
+    (folder / f"{name}.csv").write_text(_csv(spec, where), encoding="utf-8")
     (folder / f"{name}.svg").write_bytes(picture)
     (folder / f"{name}.dark.svg").write_text(night, encoding="utf-8")
     (folder / f"{name}.png").write_bytes(kept("png", lambda: vlc.vegalite_to_png(paper, scale=2, vl_version=VEGA_LITE)))
     (folder / f"{name}.js").write_text(f"bookFigure({json.dumps(name)},{live});", encoding="utf-8")
+
+
+def _entry(link):
+    """Return where a mark's link leads, from the root of the book; a chart need not know which page has a source."""
+    return re.sub(r"sources\.html#(.+)", lambda m: address("source", m[1]), link.removeprefix("../"))
 
 
 def _pages(app):
@@ -297,7 +303,7 @@ def _table(spec):
         cells = [html.escape("" if (value := row.get(column)) is None else f"{value:,}" if isinstance(value, int) and column != "year" else str(value)) for column in columns]
         if row.get("link"):
             at = columns.index("title") if "title" in columns else 0
-            cells[at] = f'<a class="reference internal" href="../{html.escape(row["link"].removeprefix("../"))}">{cells[at]}</a>'
+            cells[at] = f'<a class="reference internal" href="../{html.escape(_entry(row["link"]))}">{cells[at]}</a>'
         body += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     words = html.escape(spec["usermeta"]["title"])
     return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

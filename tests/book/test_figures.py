@@ -109,3 +109,13 @@ def test_every_figure_is_in_the_list_with_a_picture_for_each_theme(pages):
     assert {name for _, name in listed} == drawn
     for _, name in listed:
         assert f"figures/{name}.svg" in text and f"figures/{name}.dark.svg" in text
+
+
+def test_every_link_of_a_mark_leads_to_an_entry(pages):
+    broken = []
+    for path in (HTML / "figures").glob("*.js"):
+        for link in set(re.findall(r'"link": "([^"]+)"', path.read_text(encoding="utf-8"))):
+            page, _, anchor = link.partition("#")
+            if page not in pages or (anchor and anchor not in pages[page].ids):
+                broken.append((path.stem, link))
+    assert broken == []
