@@ -110,5 +110,6 @@ def setup(app):
     app.connect("builder-inited", _prepare, priority=100)
     app.connect("html-page-context", _finish, priority=900)
     app.connect("build-finished", _mend, priority=900)
-    app.add_css_file("book.css")
+    for sheet in ("book.css", "print.css"):
+        app.add_css_file(sheet)
     app.add_js_file("page.js", loading_method="defer")

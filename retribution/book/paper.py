@@ -21,8 +21,9 @@ from .pages import CITATION
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "so-much-for-iranian-retribution.pdf"
-SCREEN = "details.hide, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, input, script, style"
+SCREEN = "details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
 TITLES = {"index": "The answer", "register/sources": "References"}
+LISTS = ("register/actors", "register/places", "register/sources")
 
 
 def contents():
@@ -33,6 +34,7 @@ def contents():
         for chapter in part["chapters"]:
             found[chapter["file"]] = (part["caption"], 1)
             found |= {section["file"]: (part["caption"], 2) for section in chapter.get("sections", [])}
+    del found["register/figures"]  # the figures are listed with their pages, after the contents
     return found
 
 
@@ -48,7 +50,8 @@ def _page(name):
         picture = still.find_parent("figure")["id"].removeprefix("fig-")
         still.replace_with(_tag("img", src=f"figures/{picture}.svg", alt=still.svg["aria-label"]))
     for facts in body.select(".entry > .facts"):
-        facts.append(f" · {facts.parent['id']}")
+        if name.startswith("register/2"):
+            facts.append(f" · {facts.parent['id']}")
     for anchor in body.find_all(id=True):
         anchor["id"] = f"{name}/{anchor['id']}"
     return body
@@ -63,11 +66,11 @@ def _tag(name, text="", **attributes):
 def _number(pages):
     """Write a number before each event and each source; return the numbers by id."""
     numbers = {}
-    for letter, part, entry in (("E", "register/2", "section.entry"), ("S", "register/sources", ".sources > li")):
+    for letter, part, entry in (("E", "register/2", ".entry"), ("S", "register/sources", ".sources > li")):
         entries = [e for name, body in pages.items() if name.startswith(part) for e in body.select(entry)]
         for number, entry in enumerate(entries, 1):
             numbers[entry["id"]] = f"{letter}{number}"
-            (entry.h2 or entry).insert(0, _tag("b", f"{letter}{number} "))
+            (entry.h3 or entry).insert(0, _tag("b", f"{letter}{number} "))
     return numbers
 
 
@@ -77,7 +80,7 @@ def _link(link, name, pages, numbers):
     if ":" in target:
         if target not in link.get_text():
             address = _tag("span")
-            address["class"] = "address" if name == "register/sources" else "note"
+            address["class"] = "address" if link.find_parent(class_="sources") else "note"
             address.append(_tag("a", link["href"], href=link["href"]))
             link.insert_after(address)
         return
@@ -87,7 +90,9 @@ def _link(link, name, pages, numbers):
         return
     place = f"{page}/{anchor}" if anchor else page
     link["href"] = f"#{place}"
-    if place in numbers:
+    if place in numbers and name.startswith(LISTS):
+        link.string = numbers[place]
+    elif place in numbers:
         link.append(_tag("small", f" {numbers[place]}"))
     elif page != name and page != "register/claims":
         link["class"] = ["page"]
