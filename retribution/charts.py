@@ -1,5 +1,7 @@
 """The look of the book's charts, and the one call that makes a chart a figure."""
 
+import warnings
+
 import altair as alt
 
 from .dataset import quarter
@@ -92,6 +94,9 @@ def _render(spec, **options):
 
 alt.renderers.register("book", _render)
 alt.renderers.enable("book")
+
+# One zoom moves all the panels of a figure: that it is one and not several is meant.
+warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
 
 
 def scale(words):

@@ -73,6 +73,7 @@ def test_notebooks_carry_outputs_and_nothing_that_changes(path):
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["execution_count"] for cell in code)
     assert all("execution" not in cell["metadata"] for cell in code)
+    assert not [output for cell in code for output in cell["outputs"] if output.get("name") == "stderr"]
     assert "hide-input" in str(code[0]["metadata"])
 
 
