@@ -1,9 +1,12 @@
 """What the tests of the built book share. The book is built once, before the first of them."""
 
+import gzip
+import io
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -65,17 +68,42 @@ def browser():
         yield driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
 
+class Host(SimpleHTTPRequestHandler):
+    """Sends the built book as a host would: compressed, with the headers that the build wrote, 404.html where nothing is."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *words):
+        pass
+
+    def send_head(self):
+        path = Path(self.translate_path(self.path))
+        path = path / "index.html" if path.is_dir() else path
+        found = path.is_file()
+        path = path if found else HTML / "404.html"
+        body = gzip.compress(path.read_bytes(), 6)
+        self.send_response(200 if found else 404)
+        for line in (HTML / "_headers").read_text(encoding="utf-8").splitlines()[1:]:
+            self.send_header(*line.strip().split(": ", 1))
+        for name, value in {"Content-Type": self.guess_type(path), "Content-Encoding": "gzip", "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        return io.BytesIO(body)
+
+
+@contextmanager
+def served():
+    """Yield the address of a server of the built book."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, directory=HTML)) as host:
+        Thread(target=host.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{host.server_port}"
+        host.shutdown()
+
+
 @pytest.fixture(scope="session")
 def server():
-    """The address of a server of the built book."""
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *words):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=HTML)) as served:
-        Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_port}"
-        served.shutdown()
+    with served() as address:
+        yield address
 
 
 def opened(browser, name, width=1280, server=None, **options):

@@ -22,7 +22,8 @@
       button.addEventListener("click", function () {
         opener = button;
         set(true);
-        panel.querySelector("a").focus({ preventScroll: true });
+        var first = Array.prototype.find.call(panel.querySelectorAll("a"), function (link) { return link.getClientRects().length; });
+        first.focus({ preventScroll: true });
       });
       label.replaceWith(button);
       return button;

@@ -1,0 +1,155 @@
+"""The book for every reader: by keyboard, by ear, on a phone, in the dark, offline, behind a strict host."""
+
+import csv
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from conftest import HTML, ROOT, figures_of, opened
+from test_figures import awake
+
+VARIANTS = [("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390)]
+WEIGHT = 200_000  # bytes of a page's first view over the wire: HTML, styles, scripts and pictures before a touch
+
+
+def violations(page):
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [(rule["id"], node["target"]) for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize("turn", range(len(VARIANTS)))
+def test_axe_finds_nothing(pages, browser, server, turn):
+    """Each page in one of four variants; ``make audit`` looks at each in all four."""
+    scheme, width = VARIANTS[turn]
+    found = {}
+    for name in sorted(pages)[turn :: len(VARIANTS)]:
+        page = opened(browser, name, width, server, color_scheme=scheme)
+        found[name] = violations(page)
+        page.context.close()
+    assert len(found) > 20
+    assert {name: rules for name, rules in found.items() if rules} == {}
+
+
+def test_axe_finds_nothing_in_live_charts(pages, browser):
+    page = opened(browser, "chapters/verdict.html")
+    for name, _ in figures_of("chapters/verdict.html"):
+        awake(page, name)
+    assert violations(page) == []
+    page.context.close()
+
+
+def test_every_page_is_light_and_narrow_enough_for_a_phone(pages, browser, server):
+    heavy, wide, complaints = {}, {}, {}
+    for name in pages:
+        page = opened(browser, name, 390, server)
+        page.wait_for_load_state("networkidle")
+        heavy[name] = page.evaluate("performance.getEntries().reduce((sum, entry) => sum + (entry.encodedBodySize || 0), 0)")
+        wide[name], complaints[name] = page.evaluate("document.documentElement.scrollWidth"), page.complaints
+        page.context.close()
+    assert min(heavy.values()) > 10_000
+    assert {name: size for name, size in heavy.items() if size > WEIGHT} == {}
+    assert {name: width for name, width in wide.items() if width > 390} == {}
+    assert {name: said for name, said in complaints.items() if said} == {}
+
+
+def test_the_policy_of_the_host_is_strict_and_everything_works_under_it(pages, browser, server):
+    policy = re.search(r"Content-Security-Policy: (.*)", (HTML / "_headers").read_text(encoding="utf-8"))[1]
+    assert "script-src 'self' 'sha256-" in policy and "default-src 'self'" in policy and "unsafe-eval" not in policy
+    page = opened(browser, "chapters/verdict.html", server=server)
+    for name, _ in figures_of("chapters/verdict.html"):
+        awake(page, name)
+    assert page.complaints == []
+    assert page.evaluate("new Promise(done => setTimeout(() => { try { done(new Function('return 1')()) } catch (error) { done(error.name) } }))") == "EvalError"
+    page.context.close()
+    page = opened(browser, "register/events.html?text=embassy", server=server)
+    page.wait_for_function("document.querySelectorAll('#events tbody tr').length > 5")
+    page.wait_for_load_state("networkidle")
+    assert page.complaints == []
+    page.context.close()
+    page = opened(browser, "search.html?q=embassy", server=server)
+    page.wait_for_selector("#search-results li a")
+    assert page.complaints == []
+    page.context.close()
+
+
+def test_the_theme_button_recolours_still_and_live_alike(pages, browser):
+    page = opened(browser, "chapters/verdict.html", color_scheme="light")
+    name = figures_of("chapters/verdict.html")[0][0]
+    page.evaluate("window.stayed = true")
+
+    def colours():
+        seen = {}
+        for _ in range(3):
+            page.locator(".theme-toggle-content button").click()
+            fills = page.locator(f"#fig-{name} .wide svg text").evaluate_all("words => words.map(word => getComputedStyle(word).fill)")
+            seen[page.evaluate("document.body.dataset.theme")] = sorted(set(fills))
+        return seen
+
+    still = colours()
+    awake(page, name)
+    assert colours() == still and still["light"] == still["auto"] != still["dark"]
+    assert page.evaluate("window.stayed")
+    page.context.close()
+
+
+# What has the focus: a name for it, and whether its looks differ from those without the focus.
+FOCUS = """() => {
+    const e = document.activeElement, looks = () => { const s = getComputedStyle(e); return [s.outlineStyle, s.outlineWidth, s.boxShadow, s.backgroundColor, s.top, s.textDecorationLine].join() };
+    if (e === document.body) return null;
+    const box = e.getBoundingClientRect(), label = e.matches('.toctree-checkbox') ? e.nextElementSibling : null;
+    const seen = looks() + (label ? getComputedStyle(label).outlineStyle : '');
+    e.blur();
+    const plain = looks() + (label ? getComputedStyle(label).outlineStyle : '');
+    e.focus({preventScroll: true});
+    return {kinds: ['.skip-to-content', '.sidebar-search', '.theme-toggle', '.still', '.chart-tools a', '.title-tools a', '.table-wrapper', '.nav-overlay-icon', '.toc-overlay-icon', 'article a'].filter(k => e.matches(k)),
+            shown: seen !== plain, visible: e.checkVisibility({visibilityProperty: true}) && box.width > 0, what: e.outerHTML.slice(0, 120)};
+}"""
+
+
+@pytest.mark.parametrize("width, reached", [(1280, {".skip-to-content", ".sidebar-search", ".theme-toggle", ".still", ".chart-tools a"}), (390, {".skip-to-content", ".nav-overlay-icon", ".toc-overlay-icon", ".theme-toggle", ".still", ".chart-tools a"})])
+def test_tab_reaches_everything_shows_where_it_is_and_gets_out_again(pages, browser, width, reached):
+    page = opened(browser, "index.html", width)
+    stops = []
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUS)
+        if stop is None:
+            break
+        stops.append(stop)
+    assert stop is None, "Tab never leaves the page"
+    assert reached <= {kind for stop in stops for kind in stop["kinds"]}
+    assert [stop["what"] for stop in stops if not (stop["shown"] and stop["visible"])] == []
+    page.context.close()
+
+
+def test_a_phone_s_contents_open_and_close_by_keyboard(pages, browser):
+    page = opened(browser, "chapters/verdict.html", 390)
+    for button, drawer in ((".nav-overlay-icon", ".sidebar-drawer"), (".toc-header-icon", ".toc-drawer")):
+        page.locator(button).focus()
+        page.keyboard.press("Enter")
+        assert page.locator(button).get_attribute("aria-expanded") == "true"
+        assert page.evaluate(f"!!document.activeElement.closest('{drawer}')")
+        page.keyboard.press("Escape")
+        assert page.evaluate(f"document.activeElement.matches('{button}')") and not page.locator(drawer).is_visible()
+    page.context.close()
+
+
+def test_what_scrolls_sideways_is_reached_by_keyboard(pages, browser):
+    page = opened(browser, "chapters/cite.html", 390)
+    page.wait_for_function("document.querySelectorAll('article [role=group][tabindex=\"0\"]').length > 3")
+    assert page.evaluate("[...document.querySelectorAll('article *')].filter(e => e.scrollWidth > e.clientWidth + 1 && /auto|scroll/.test(getComputedStyle(e).overflowX) && e.tabIndex < 0).map(e => e.outerHTML.slice(0, 120))") == []
+    page.context.close()
+
+
+@pytest.mark.parametrize("event_id", ["2019-12-31-us-embassy-stormed", "2020-01-26-us-embassy-rockets"])
+def test_search_from_disk_leads_to_the_event(pages, browser, event_id):
+    with open(ROOT / "data" / "events.csv", encoding="utf-8", newline="") as file:
+        title = next(row["title"] for row in csv.DictReader(file) if row["event_id"] == event_id)
+    page = opened(browser, "search.html")
+    page.locator("input[name=q]").first.fill(title)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    hits = page.locator("#search-results li a").evaluate_all("links => links.slice(0, 5).map(a => a.href.split('#')[0].split('?')[0])")
+    assert any(event_id in pages[hit.partition("/html/")[2]].ids for hit in hits)
+    page.context.close()
