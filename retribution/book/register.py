@@ -89,8 +89,9 @@ def address(kind, name):
     return f"{page}.html#{kind}-{name}" if kind in ("actor", "place") else f"{page}.html#{name}"
 
 
-def _date(day):
-    return "undated" if pd.isna(day) else f"{day.day} {day:%B %Y}"
+def day(date):
+    """Return "8 May 2018", or "undated"."""
+    return "undated" if pd.isna(date) else f"{date.day} {date:%B %Y}"
 
 
 def _day(event):
@@ -101,8 +102,8 @@ def when(event):
     """Return the local date of an event in words, a range where it is one."""
     first, last = event.date_start, event.date_end
     if event.date_precision != "day":
-        return f"{event.date_precision} of {_date(first)}"
-    return _date(first) if first == last else f"{_date(first)} to {_date(last)}"
+        return f"{event.date_precision} of {day(first)}"
+    return day(first) if first == last else f"{day(first)} to {day(last)}"
 
 
 def interval(low, high):
@@ -147,9 +148,9 @@ class _Role(ReferenceRole):
             log.warning("no %s has the id %s", self.name, self.target, location=self.get_location())
             return [nodes.Text(self.title)], []
         row = known.iloc[0]
-        text = {"event": lambda: row.title, "claim": lambda: row.claim_id, "source": lambda: f"{row.origin}, {_date(row.published)}"}[self.name]()
+        text = {"event": lambda: row.title, "claim": lambda: row.claim_id, "source": lambda: f"{row.origin}, {day(row.published)}"}[self.name]()
         refuri = "../" * self.env.docname.count("/") + "register/" + address(self.name, self.target)
-        return [nodes.reference("", self.title if self.has_explicit_title else text, refuri=refuri, internal=True, **{self.name: self.target})], []
+        return [nodes.reference("", self.title if self.has_explicit_title else text, refuri=refuri, internal=True, classes=["card"], **{self.name: self.target})], []
 
 
 class _Later(nodes.Element):
@@ -167,12 +168,14 @@ class _Register(SphinxDirective):
         if which in ("claims", "actors", "places"):
             entry = getattr(self, f"_{which[:-1]}")
             return [entry(row) for row in getattr(self.data, which).itertuples()]
+        if which == "quarters":
+            return [self._quarters()]
         if which == "sources":
             return [self._shelves()]
         if which in dict(SHELVES.values()):
             return [self._sources(which)]
         if not re.fullmatch(r"\d{4}-q[1-4]", which):
-            raise self.error(f"register takes claims, actors, places, sources, a page of sources or a quarter such as 2020-q1, not {which}")
+            raise self.error(f"register takes quarters, claims, actors, places, sources, a page of sources or a quarter such as 2020-q1, not {which}")
         self.env.metadata[self.env.docname]["tocdepth"] = 2  # the page's own contents name its months, not every event
         events = self.data.events.sort_values(["date_start", "event_id"])
         entries = [(row.event_id, self._event(row)) for row in events[events["event_id"].map(quarter) == which].itertuples()]
@@ -196,10 +199,10 @@ class _Register(SphinxDirective):
         rows = []
         for report in reports.itertuples():
             figures = [escape(interval(getattr(report, m + "_low"), getattr(report, m + "_high"))) for m in measures]
-            told = _link("source", report.source_id, f"{report.origin} ({_date(report.published)})")
+            told = _link("source", report.source_id, f"{report.origin} ({day(report.published)})")
             rows.append([f"{told}: {escape(report.supports)}", *figures])
         if measures and len(rows) > 1:
-            rows.append([f"<strong>Together, {_origins(event)}</strong>: best figure (lowest to highest)", *(best(event, m) for m in measures)])
+            rows.append([f"<strong>Together, {origins(event)}</strong>: best figure (lowest to highest)", *(best(event, m) for m in measures)])
         body = f'<p class="facts">{" · ".join(facts)}</p><p>{escape(event.summary)}</p>'
         if measures:
             body += _table(["Reported by", *(m.capitalize() for m in measures)], rows)
@@ -233,7 +236,7 @@ class _Register(SphinxDirective):
                 where = _link("event", piece.event_id, self.index.titles[piece.event_id])
             else:
                 source = self.index.sources.loc[piece.source_id]
-                where = _link("source", piece.source_id, f"{source.origin} ({_date(source.published)})")
+                where = _link("source", piece.source_id, f"{source.origin} ({day(source.published)})")
             rows.append([piece.horizon, piece.bearing, where, escape(piece.note)])
         verdict = f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}."
         body = f'<p class="facts">Paragraph {claim.paragraph} of the article</p><p>{escape(claim.claim)}</p>'
@@ -266,6 +269,20 @@ class _Register(SphinxDirective):
                 body += f'<details class="ties"{opened}><summary>{text} {len(ids)} event{"s" * (len(ids) > 1)}</summary><ul>{items}</ul></details>'
         return _section(f"{kind}-{name}", row.name, body)
 
+    def _quarters(self):
+        """Return the number of events by quarter and domain, each leading to them."""
+        events = self.data.events.assign(quarter=self.data.events["event_id"].map(quarter))
+        counts = pd.crosstab(events["quarter"], events["domain"].astype(str))
+        rows = []
+        for name, row in counts.iterrows():
+            first = pd.Period(name.upper().replace("-", ""), freq="Q")
+            span = f"from={first.start_time:%Y-%m-%d}&amp;to={first.end_time:%Y-%m-%d}"
+            cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
+            rows.append([f'<a href="{name}.html">{first.start_time:%b} to {first.end_time:%b %Y}</a>', *cells, f"{row.sum()}"])
+        totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]
+        table = _table(["Quarter", *(label for label, _ in DOMAINS.values()), "All"], [*rows, ["All", *totals, f"{len(events):,}"]])
+        return nodes.raw("", table.replace('<table class="docutils', '<table class="docutils counts'), format="html")
+
     def _shelves(self):
         sources = self.data.sources
         counts = sources["source_id"].map(_shelf).value_counts()
@@ -282,7 +299,7 @@ class _Register(SphinxDirective):
         items = []
         sources = self.data.sources[self.data.sources["source_id"].map(_shelf) == shelf]
         for source in sources.sort_values(["origin", "published", "source_id"]).itertuples():
-            words = f"{source.publisher}, {_date(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
+            words = f"{source.publisher}, {day(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
             words += "".join(f" {self.index.ties[name]}" for name in dict.fromkeys([source.origin, source.publisher]) if name in self.index.ties)
             language = "" if source.language == "en" else f' lang="{source.language}" dir="auto"'
             archived = f"https://web.archive.org/web/{source.accessed:%Y%m%d}/{source.url}"
@@ -297,11 +314,13 @@ class _Register(SphinxDirective):
 
 
 def _link(kind, name, text):
-    return f'<a href="{address(kind, name)}">{escape(text)}</a>'
+    card = ' class="card"' if kind == "claim" else ""
+    return f'<a{card} href="{address(kind, name)}">{escape(text)}</a>'
 
 
-def _origins(event):
-    return f"{event.origins} origin" + "s" * (event.origins > 1)
+def origins(event):
+    """Return how many origins tell of an event, in words."""
+    return "1 origin" if event.origins == 1 else f"{event.origins} origins"
 
 
 def _section(name, title, body, *more):
