@@ -243,4 +243,7 @@ def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, con
         box.set_checked(value) if isinstance(value, bool) else box.fill(value)
     page.wait_for_timeout(300)
     assert said() == after
+    still.locator(".wide [name=book]").check()
+    page.wait_for_timeout(300)
+    assert said() == before
     page.context.close()
