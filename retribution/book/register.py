@@ -386,7 +386,7 @@ class _Search(Domain):
                     text = f"{name}: {text.rstrip('.')}"
                 elif pd.notna(getattr(row, "aliases", pd.NA)):
                     text += f" ({row.aliases.replace('|', ', ')})"
-                yield anchor, text, kind, f"register/{page}", anchor, rank
+                yield f"{kind}:{name}", text, kind, f"register/{page}", anchor, rank
 
 
 def _begin(app):
@@ -402,8 +402,13 @@ def _merge(app, env, docnames, other):
     env.book_claims |= {name: claims for name, claims in other.book_claims.items() if name in docnames}
 
 
+def _rank_search(app, docname, template, context, doctree):
+    if docname == "search":
+        app.add_js_file("search.js", loading_method="defer")
+
+
 def setup(app):
-    """Add the directive, the three roles, and what is known once every page has been read."""
+    """Add the directive, the three roles, the search by name, and what is known once every page has been read."""
     app.add_directive("register", _Register)
     for kind in ("event", "claim", "source"):
         app.add_role(kind, _Role())
@@ -413,3 +418,4 @@ def setup(app):
     app.connect("env-purge-doc", _forget)
     app.connect("env-merge-info", _merge)
     app.connect("doctree-resolved", _add_links)
+    app.connect("html-page-context", _rank_search)
