@@ -1,8 +1,13 @@
-// Put entries of the register, found by name, before its pages that only hold the words; fetch no page from disk.
+// Rank what the search finds: the register's pages that only hold the words come after its entries, found by name.
+// Sphinx's script takes this object in the place of its own; the numbers are its own. From disk it may fetch no page.
 DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";
-Scorer.score = function (found) {
-  "use strict";
-  var words = found[0].startsWith("register/") && !found[2];
-  if (words) found[3] = "among its words";
-  return found[4] - (words ? 14 : 0);
+window.Scorer = {
+  score: function (found) {
+    "use strict";
+    var words = found[0].startsWith("register/") && !found[2];
+    if (words) found[3] = "among its words";
+    return found[4] - (words ? 14 : 0);
+  },
+  objNameMatch: 11, objPartialMatch: 6, objPrio: { 0: 15, 1: 5, 2: -5 }, objPrioDefault: 0,
+  title: 15, partialTitle: 7, term: 5, partialTerm: 2
 };
