@@ -1,4 +1,4 @@
-.PHONY: book test serve data notebooks simulations lock clean distclean
+.PHONY: book test audit links serve data notebooks simulations lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -19,6 +19,12 @@ test: $(READY)
 serve: book
 	@echo "Serving on http://127.0.0.1:8000 (stop with Ctrl-C)"
 	@$(RUN) http.server -b 127.0.0.1 -d _build/html 8000
+
+audit: book               # needs Node, npm, Java and Chromium; an hour for all pages, or: make audit PAGES="index chapters/verdict"
+	@$(RUN:-m=) tests/audit/audit.py $(PAGES)
+
+links: book               # which outside addresses still answer; never fails
+	@$(RUN:-m=) tests/audit/links.py
 
 data: $(READY)            # after an edit in data/: new hashes and row counts, then the check
 	@$(RUN) retribution refresh
