@@ -100,7 +100,12 @@ def _picture(spec, up):
     name, title = spec["usermeta"]["name"], html.escape(spec["usermeta"]["title"])
     controls = "".join(_control(param) for param in spec.get("params", []) if "input" in param.get("bind", ()))
     form = f'<form class="vega-bindings">{controls}</form>' if controls else ""
-    stills = "".join(f'<div class="{cut}">{_still(draw, f"fig-{name}-{cut}")}{form}</div>' for cut, draw in _cuts(spec).items())
+    stills = ""
+    for cut, draw in _cuts(spec).items():
+        still = _still(draw, f"fig-{name}-{cut}")
+        width, height = re.search(r'width="([\d.]+)" height="([\d.]+)"', still).groups()
+        room = "" if form else f' style="max-width:{width}px;aspect-ratio:{width}/{height}"'  # known before it is laid out
+        stills += f'<div class="{cut}"{room}>{still}{form}</div>'
     return f'<div class="still" id="fig-{name}-chart" data-root="{up or "./"}" role="group" aria-label="{title}" tabindex="0">{stills}</div>'
 
 
