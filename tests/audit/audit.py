@@ -80,7 +80,7 @@ def measured(name, device, chromium, address):
             sys.exit(f"Lighthouse failed on {name}:\n{done.stderr}")
         report = json.loads(done.stdout)
         row = {"page": name, "device": device} | {score: report["categories"][score]["score"] for score in SCORES}
-        rows.append(row | {column: round(report["audits"][audit]["numericValue"], 2 if column == "shift" else None) for column, audit in TIMES.items()})
+        rows.append(row | {column: round(report["audits"][audit]["numericValue"] + 0.0, 2 if column == "shift" else None) for column, audit in TIMES.items()})
     return max(rows, key=lambda row: (not short(row), row["performance"]))
 
 

@@ -95,6 +95,7 @@ class Host(SimpleHTTPRequestHandler):
 def served():
     """Yield the address of a server of the built book."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, directory=HTML)) as host:
+        host.handle_error = lambda *words: None  # a browser that hangs up early
         Thread(target=host.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{host.server_port}"
         host.shutdown()

@@ -20,14 +20,16 @@ def violations(page):
 
 @pytest.mark.parametrize("turn", range(len(VARIANTS)))
 def test_axe_finds_nothing(pages, browser, server, turn):
-    """Each page in one of four variants; ``make audit`` looks at each in all four."""
+    """Each page in one of four variants, of the many alike one in each; ``make audit`` looks at every page in all four."""
     scheme, width = VARIANTS[turn]
+    alike = [[name for name in sorted(pages) if name.startswith(kind)] for kind in ("figures/", "register/20", "register/sources-")]
+    names = [name for name in sorted(pages) if name not in sum(alike, [])][turn :: len(VARIANTS)] + [kind[turn * len(kind) // len(VARIANTS)] for kind in alike]
     found = {}
-    for name in sorted(pages)[turn :: len(VARIANTS)]:
+    for name in names:
         page = opened(browser, name, width, server, color_scheme=scheme)
         found[name] = violations(page)
         page.context.close()
-    assert len(found) > 20
+    assert len(found) >= 8
     assert {name: rules for name, rules in found.items() if rules} == {}
 
 
