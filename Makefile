@@ -1,4 +1,4 @@
-.PHONY: book test audit links serve data notebooks simulations lock clean distclean
+.PHONY: book pdf test audit links serve data notebooks simulations lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -15,6 +15,9 @@ test: $(READY)
 	@echo "3/4 notebooks" && $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
 	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
 	@echo "Everything passed: data, package, notebooks, book."
+
+pdf: book                 # the whole book on paper: _build/so-much-for-iranian-retribution.pdf
+	@$(RUN) retribution.book.paper
 
 serve: book
 	@echo "Serving on http://127.0.0.1:8000 (stop with Ctrl-C)"

@@ -23,6 +23,7 @@ PAGES = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "so-much-for-iranian-retribution.pdf"
 SCREEN = "details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
 TITLES = {"index": "The answer", "register/sources": "References"}
+LISTED = ("register/table", "register/figures")  # of use on a screen: paper has the events themselves, and a list of figures with pages
 LISTS = ("register/actors", "register/places", "register/sources")
 
 
@@ -34,8 +35,7 @@ def contents():
         for chapter in part["chapters"]:
             found[chapter["file"]] = (part["caption"], 1)
             found |= {section["file"]: (part["caption"], 2) for section in chapter.get("sections", [])}
-    del found["register/figures"]  # the figures are listed with their pages, after the contents
-    return found
+    return {name: place for name, place in found.items() if name not in LISTED}
 
 
 def _page(name):
