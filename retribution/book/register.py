@@ -261,7 +261,7 @@ class _Register(SphinxDirective):
         if pd.notna(row.aliases):
             body += f"<p>Also: {escape(row.aliases.replace('|', ', '))}.</p>"
         if pd.notna(row.note):
-            body += f"<p>{escape(row.note)}</p>"
+            body += f"<p>Note: {escape(row.note.rstrip('.'))}.</p>"
         for text, ids in events.items():
             if ids:
                 items = "".join(f"<li>{_day(self.index.events.loc[e])}: {_link('event', e, self.index.titles[e])}</li>" for e in ids)
@@ -278,9 +278,9 @@ class _Register(SphinxDirective):
             first = pd.Period(name.upper().replace("-", ""), freq="Q")
             span = f"from={first.start_time:%Y-%m-%d}&amp;to={first.end_time:%Y-%m-%d}"
             cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
-            rows.append([f'<a href="{name}.html">{first.start_time:%b} to {first.end_time:%b %Y}</a>', *cells, f"{row.sum()}"])
+            rows.append([f'<a href="{name}.html">{name[:4]} Q{name[-1]}</a>', f"{row.sum()}", *cells])
         totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]
-        table = _table(["Quarter", *(label for label, _ in DOMAINS.values()), "All"], [*rows, ["All", *totals, f"{len(events):,}"]])
+        table = _table(["Quarter", "All", *(label for label, _ in DOMAINS.values())], [*rows, ["All", f"{len(events):,}", *totals]])
         return nodes.raw("", table.replace('<table class="docutils', '<table class="docutils counts'), format="html")
 
     def _shelves(self):
@@ -370,6 +370,10 @@ class _Search(Domain):
     name = "register"
     label = "Register"
     object_types = {"event": ObjType("event"), "claim": ObjType("claim"), "actor": ObjType("person or group"), "place": ObjType("place")}
+
+    def get_type_name(self, type, primary=False):
+        """Return the name of a kind of entry as the search shows it."""
+        return type.lname
 
     def resolve_any_xref(self, *reference):
         """Return nothing: the roles have resolved every reference to the register."""

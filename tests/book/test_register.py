@@ -37,7 +37,7 @@ def ids_shown(page):
     return [link.rpartition("#")[2] for link in page.locator("#events tbody a").evaluate_all("links => links.map(link => link.href)")]
 
 
-JANUARY = (EVENTS["date_end"] >= "2020-01-01") & (EVENTS["date_start"] <= "2020-01-31")
+JANUARY = EVENTS["date_start"].between("2020-01-01", "2020-01-31")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +208,13 @@ def test_an_event_says_what_it_bears_on(pages):
     found = {name: unescape(entry) for page in pages if re.match(r"register/\d{4}-q\d", page) for name, entry in entries(page).items()}
     for row in notes.itertuples():
         assert f"<em>{row.bearing}</em>" in found[row.event_id] and row.note in found[row.event_id], row.event_id
+
+
+def test_the_first_page_of_the_events_counts_what_its_links_show(pages):
+    cells = re.findall(r'href="table\.html\?domain=(\w+)&amp;from=([\d-]+)&amp;to=([\d-]+)">(\d+)</a>', text_of("register/events.html"))
+    assert sum(int(count) for *_, count in cells) == len(EVENTS)
+    for domain, first, last, count in cells:
+        assert ((EVENTS["domain"] == domain) & EVENTS["date_start"].between(first, last)).sum() == int(count), (domain, first)
 
 
 def test_sources_lead_to_archived_copies_and_name_their_language(pages):

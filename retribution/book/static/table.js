@@ -51,7 +51,7 @@
       (!want("domain") || row[DOMAIN] === want("domain")) && (!want("kind") || row[KIND] === want("kind")) &&
       (!want("actor") || row[ACTOR] === want("actor") || row[TARGET] === want("actor")) &&
       (!want("country") || names.countries[row[PLACE]] === want("country")) && (!want("place") || row[PLACE] === want("place")) &&
-      (!want("from") || row[END] >= want("from")) && (!want("to") || row[START] <= want("to")) &&
+      (!want("from") || row[START] >= want("from")) && (!want("to") || row[START] <= want("to")) &&
       (!want("claim") || row[CLAIMS].includes(want("claim")));
   }
 
