@@ -59,6 +59,19 @@ def test_a_mark_leads_to_its_entry(pages, browser, where, name):
     page.context.close()
 
 
+def test_under_a_finger_the_first_tap_tells_and_the_second_leads(pages, browser):
+    page = opened(browser, "chapters/verdict.html", 390, has_touch=True, is_mobile=True)
+    still = awake(page, "board")
+    mark = next(path for path in still.locator(".narrow .role-mark path").all() if path.evaluate("e => !!(e.__data__ && e.__data__.href)"))
+    mark.scroll_into_view_if_needed()
+    mark.tap(force=True)
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert page.url.endswith("verdict.html")
+    mark.tap(force=True)
+    page.wait_for_url("**/register/claims.html#C*")
+    page.context.close()
+
+
 def test_the_tools_give_the_rows_the_pictures_and_the_specification(pages, browser, server):
     page = opened(browser, "chapters/proxy-attacks.html", server=server)
     for text, ext in {"Data": "csv", "SVG": "svg", "PNG": "png", "Specification": "vl.json"}.items():

@@ -38,6 +38,18 @@
     });
   }
   document.querySelectorAll(".still").forEach(function (still) {
+    // Under a finger, which never hovers, the first tap on a mark says what it is; the second opens its entry.
+    var tapped;
+    still.addEventListener("click", function (event) {
+      var item = event.target.__data__;
+      if (event.pointerType !== "touch" || !item || !item.tooltip) return;
+      if (item.href && tapped !== event.target) event.stopPropagation();
+      tapped = event.target;
+      tapped.dispatchEvent(new PointerEvent("pointermove", event));
+    }, true);
+    document.addEventListener("touchstart", function () {
+      if (tapped) tapped.dispatchEvent(new PointerEvent("pointerout", { bubbles: true }));
+    }, { capture: true, passive: true });
     ["pointerenter", "focusin", "touchstart"].forEach(function (event) {
       still.addEventListener(event, function () { wake(still); }, { passive: true });
     });
