@@ -167,9 +167,10 @@ def _themed(text):
     return re.sub("|".join(DARK), lambda m: f"var(--c-{m[0][1:]},{m[0]})", text)
 
 
-def _drawn(spec):
+@functools.cache
+def _drawn(text):
     """Return a chart as SVG: without what is not seen, links, which only work in the live chart, and a label for each mark."""
-    svg = vlc.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    svg = vlc.vegalite_to_svg(text, vl_version=VEGA_LITE)
     svg = re.sub(r'</?a\b[^>]*>| (?:role|aria-[a-z]+|pointer-events)="[^"]*"|(?<! fill)(?<! stroke) opacity="1"', "", svg)
     svg = re.sub(r'<text[^>]* opacity="0">[^<]*</text>|<path class="(?:back|fore)ground"[^>]*(?:display="none"|d="M0,0h0v0h0Z")[^>]*/>', "", svg)
     return re.sub(r"(\.\d)\d{2,}(?=[^<>]*>)", r"\1", svg)
@@ -177,7 +178,7 @@ def _drawn(spec):
 
 def _still(spec, name):
     ids = {}
-    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"{name}-{len(ids)}"), _drawn(spec))
+    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"{name}-{len(ids)}"), _drawn(json.dumps(spec)))
     svg = re.sub(r' font-family="[^"]*"', "", svg)  # the style sheet says it once
     label = f'<svg role="img" aria-label="{html.escape(spec["description"])}" '
     return _themed(svg.replace("<svg ", label, 1))
@@ -267,7 +268,7 @@ def _write_files(outdir, spec, where):
             path.write_bytes(draw())
         return path.read_bytes()
 
-    picture = kept("svg", lambda: _drawn(paper).encode())
+    picture = kept("svg", lambda: _drawn(json.dumps(paper)).encode())
     night = re.sub("|".join(DARK), lambda m: DARK[m[0]], picture.decode()).replace('fill="white"', f'fill="{NIGHT}"', 1)
     cuts = _cuts(spec)
     live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k != "datasets"} for cut, draw in cuts.items()}}
