@@ -21,7 +21,7 @@ from .pages import CITATION
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "so-much-for-iranian-retribution.pdf"
-SCREEN = "details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
+SCREEN = "[hidden], details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
 TITLES = {"index": "The answer", "register/sources": "References"}
 LISTED = ("register/table", "register/figures")  # of use on a screen: paper has the events themselves, and a list of figures with pages
 LISTS = ("register/actors", "register/places", "register/sources")
@@ -94,7 +94,7 @@ def _link(link, name, pages, numbers):
         link.string = numbers[place]
     elif place in numbers:
         link.append(_tag("small", f" {numbers[place]}"))
-    elif page != name and page != "register/claims":
+    elif page not in (name, "register/claims") and not name.startswith("register/"):  # pages in the register too would lay it out thrice
         link["class"] = ["page"]
 
 
@@ -106,7 +106,7 @@ def _contents(pages, found):
             part = found[name][0]
             rows.append(f'<p class="part">{part}</p>')
         rows.append(f'<p class="depth{found[name][1]}"><a href="#{name}">{html.escape(body.h1.get_text())}</a></p>')
-        sections = [] if name == "index" else body.select("section:not(.entry) > h2")
+        sections = body.select("section:not(.entry) > h2") if name.startswith("chapters/") else []
         rows += [f'<p class="depth2"><a href="#{h2.parent["id"]}">{html.escape(h2.get_text())}</a></p>' for h2 in sections]
     figures = [figure for body in pages.values() for figure in body.select("figure.chart")]
     rows.append('<h1 class="plain">Figures</h1>')
@@ -130,7 +130,7 @@ def document(names):
         caption, depth = found[name]
         head = f'<p class="part">{caption}</p>' if caption != part else ""
         part = caption
-        body += f'<section class="page depth{depth}{" " + name.partition("/")[2] if depth == 1 else ""}" id="{name}">{head}{page}</section>'
+        body += f'<section class="page depth{depth} {name.replace("/", " ")}" id="{name}">{head}{page}</section>'
     return f"""<!DOCTYPE html>
 <html lang="en-GB"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="author" content="{authors}"><meta name="description" content="{abstract}">
