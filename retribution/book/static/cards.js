@@ -5,7 +5,8 @@
   var links = document.querySelectorAll("a.card"), card = document.createElement("div"), at, timer;
   card.popover = "manual";
   card.id = "card";
-  document.body.append(card);
+  card.role = "tooltip";
+  document.querySelector("article").append(card);
 
   function words(link) { return document.getElementById("card-" + decodeURIComponent(link.hash.slice(1))); }
   function show(link) {
