@@ -212,7 +212,7 @@ class _Register(SphinxDirective):
             body += self._events("Responds to", [event.responds_to])
         body += self._events("Prompted", index.answers.get(event.event_id))
         body += self._bears(event.event_id)
-        body += _line("Corrected", [escape(reason) for reason in index.changes.get(event.event_id, [])])
+        body += _line("Corrected", [escape(reason.rstrip(".")) for reason in index.changes.get(event.event_id, [])])
         cite = f'<details class="cite"><summary>Cite</summary><p>{_citation(event)}</p></details>'
         return _section(event.event_id, event.title, body, _Later(event=event.event_id), nodes.raw("", cite, format="html"))
 
