@@ -66,7 +66,7 @@ def test_the_policy_of_the_host_is_strict_and_everything_works_under_it(pages, b
     assert page.complaints == []
     assert page.evaluate("new Promise(done => setTimeout(() => { try { done(new Function('return 1')()) } catch (error) { done(error.name) } }))") == "EvalError"
     page.context.close()
-    page = opened(browser, "register/events.html?text=embassy", server=server)
+    page = opened(browser, "register/table.html?domain=proxy_attack", server=server)
     page.locator("#events tbody tr").nth(5).wait_for()
     page.wait_for_load_state("networkidle")
     assert page.complaints == []
