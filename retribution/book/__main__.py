@@ -69,7 +69,7 @@ def _missing_pages(data):
 
 def _drop_stale_cache():
     """Forget stored executions and read pages when anything that they show, other than the page itself, has changed."""
-    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv"])
+    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"])
     key = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in parts if p.is_file())).hexdigest()
     mark = BUILD / "inputs"
     if not mark.exists() or mark.read_text() != key:
