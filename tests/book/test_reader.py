@@ -106,12 +106,12 @@ FOCUS = """() => {
     e.blur();
     const plain = looks() + (label ? getComputedStyle(label).outlineStyle : '');
     e.focus({preventScroll: true});
-    return {kinds: ['.skip-to-content', '.sidebar-search', '.theme-toggle', '.still', '.chart-tools a', '.title-tools a', '.table-wrapper', '.nav-overlay-icon', '.toc-overlay-icon', 'article a'].filter(k => e.matches(k)),
+    return {kinds: ['.skip-to-content', '.sidebar-search', '.toctree-checkbox', '.theme-toggle', '.still', '.chart-tools a', '.title-tools a', '.table-wrapper', '.nav-overlay-icon', '.toc-overlay-icon', 'article a'].filter(k => e.matches(k)),
             shown: seen !== plain, visible: e.checkVisibility({visibilityProperty: true}) && box.width > 0, what: e.outerHTML.slice(0, 120)};
 }"""
 
 
-@pytest.mark.parametrize("width, reached", [(1280, {".skip-to-content", ".sidebar-search", ".theme-toggle", ".still", ".chart-tools a"}), (390, {".skip-to-content", ".nav-overlay-icon", ".toc-overlay-icon", ".theme-toggle", ".still", ".chart-tools a"})])
+@pytest.mark.parametrize("width, reached", [(1280, {".skip-to-content", ".sidebar-search", ".toctree-checkbox", ".theme-toggle", ".still", ".chart-tools a"}), (390, {".skip-to-content", ".nav-overlay-icon", ".toc-overlay-icon", ".theme-toggle", ".still", ".chart-tools a"})])
 def test_tab_reaches_everything_shows_where_it_is_and_gets_out_again(pages, browser, width, reached):
     page = opened(browser, "index.html", width)
     stops = []
