@@ -26,18 +26,18 @@ def host():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http://localhost:{server.server_port}"
         server.shutdown()
 
 
 def test_each_answer_is_told_apart(host):
-    wanted = {f"{host}/ok": "works", f"{host}/old": f"moved to {host}/ok", f"{host}/gone": "gone (404)", f"{host}/closed": "refused (403)", "http://127.0.0.1:9/": links.SILENT, "http://[": links.SILENT}
+    wanted = {f"{host}/ok": "works", f"{host}/old": f"moved to {host}/ok", f"{host}/gone": "gone (404)", f"{host}/closed": "refused (403)", "http://localhost:9/": links.SILENT, "http://[": links.SILENT}
     assert links.check([*wanted][:-1], pause=0) == dict([*wanted.items()][:-1])
     assert links.answer("http://[") == wanted["http://["]
 
 
 def test_a_machine_without_a_network_gives_no_verdict():
-    assert links.check([f"http://127.0.0.1:9/{number}" for number in range(200)], pause=0) == {}
+    assert links.check([f"http://localhost:9/{number}" for number in range(200)], pause=0) == {}
 
 
 def test_time_that_does_not_suffice_leaves_addresses_unasked(host):

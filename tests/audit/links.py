@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
@@ -29,7 +30,7 @@ def answer(address, timeout=20):
             return "works" if response.url.partition("#")[0] == asked.partition("#")[0] else f"moved to {response.url}"
     except HTTPError as error:
         return f"gone ({error.code})" if error.code in (404, 410) else f"refused ({error.code})"
-    except (OSError, ValueError):  # no such host, no route, no time, a broken certificate; no valid address
+    except (OSError, ValueError, HTTPException):  # no such host, no route, no time, a broken certificate; no valid address
         return SILENT
 
 
@@ -39,17 +40,21 @@ def check(addresses, pause=1.0, minutes=30.0, hosts=24):
     for address in addresses:
         by_host[urlsplit(address).netloc].append(address)
 
+    def offline():
+        # Only names count: a network that is closed may still answer for a bare number.
+        told = {said for address, said in list(answers.items()) if re.search("[a-z]", urlsplit(address).netloc)}
+        return told == {SILENT}
+
     def ask(group):
         for address in group:
-            offline = len(answers) >= 2 * hosts and set(answers.values()) == {SILENT}
-            if time.monotonic() > end or offline:
+            if time.monotonic() > end or (len(answers) >= 2 * hosts and offline()):
                 return
             answers[address] = answer(address)
             time.sleep(pause)
 
     with ThreadPoolExecutor(hosts) as pool:
         list(pool.map(ask, by_host.values()))
-    return {} if set(answers.values()) == {SILENT} else answers
+    return {} if offline() else answers
 
 
 def main():
