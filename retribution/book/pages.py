@@ -86,6 +86,7 @@ def _mend(app, error):
         if sheets not in merged:
             css = "\n".join(out.joinpath(name).read_text(encoding="utf-8") for name in sheets)
             css = re.sub(r"(summary\s*>\s*)p\.", r"\1.", css)
+            css = css.replace(".no-js .theme-toggle-container{display:none}", ".no-js .theme-toggle-container{visibility:hidden}")  # it would push the header aside
             merged[sheets] = f"_static/pages-{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
             out.joinpath(merged[sheets]).write_text(css, encoding="utf-8")
         one = f'<link rel="stylesheet" href="{links[0][0]}{merged[sheets]}">'
