@@ -113,7 +113,7 @@ def test_two_builds_are_identical(tmp_path):
         start_build(second, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX"),
     ]
     for build in builds:
-        said, _ = build.communicate(timeout=400)
+        said, _ = build.communicate(timeout=900)
         assert build.returncode == 0, said
 
     def tree(folder):
