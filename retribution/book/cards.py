@@ -28,12 +28,12 @@ def _add(app, docname, template, context, doctree):
     """Append the cards of a page, once each; one local script shows them at the links, which work without."""
     if app.builder.name != "html" or doctree is None:
         return
-    cards = {name: "" for name in LINK.findall(context["body"])}
-    for name in cards:
+    cards = ""
+    for name in dict.fromkeys(LINK.findall(context["body"])):
         card = _claim if name in index().claims else _event if name in index().titles else _source
-        cards[name] = f'<div id="card-{name}">{card(name)}</div>'
+        cards += f'<div id="card-{name}">{card(name)}</div>'
     if cards:
-        context["body"] += f'<div hidden>{"".join(cards.values())}</div>'
+        context["body"] += f"<div hidden>{cards}</div>"
         app.add_js_file("cards.js", loading_method="defer")
 
 

@@ -5,7 +5,6 @@ SVG in a wide and a narrow cut, which one local script swaps for the live chart 
 files: the rows as CSV, the picture as SVG and PNG, the specification; and a page of its own with the rows as a table.
 """
 
-import copy
 import csv
 import functools
 import hashlib
@@ -69,23 +68,8 @@ def _node(spec, words, renderer):
     document.note_explicit_target(figure, figure)
     figure += nodes.raw("", _picture(spec, "../" * env.docname.count("/")), format="html")
     figure += nodes.caption("", "", nodes.strong("", words["title"] + ". "), nodes.Text(words["caption"]))
-    _figures(env).setdefault(env.docname, {})[words["name"]] = {"title": words["title"], "events": _events(spec)}
+    env.metadata[env.docname].setdefault("figures", {})[words["name"]] = {"title": words["title"], "events": _events(spec)}
     return figure
-
-
-def _figures(env):
-    """Return what the book's figures are, by page and name: title and the ids of the events that are drawn."""
-    if not hasattr(env, "book_figures"):
-        env.book_figures = {}
-    return env.book_figures
-
-
-def _forget(app, env, docname):
-    _figures(env).pop(docname, None)
-
-
-def _merge(app, env, docnames, other):
-    _figures(env).update({name: found for name, found in _figures(other).items() if name in docnames})
 
 
 def _events(spec):
@@ -128,17 +112,18 @@ def _cuts(spec):
     The narrow cut is ``NARROW`` wide with its labels, so that a phone shows letters at their size. Marks of the
     style ``wide`` are left out of it.
     """
-    width = NARROW - 60
-    return {"wide": spec, "narrow": _narrowed(spec, width + NARROW - _drawn_width(json.dumps(_narrowed(spec, width))))}
+    return {"wide": spec, "narrow": _narrow(json.dumps(spec))}
 
 
 @functools.cache
-def _drawn_width(text):
-    return int(re.search(r'width="(\d+)', vlc.vegalite_to_svg(text, vl_version=VEGA_LITE))[1])
+def _narrow(text):
+    width = NARROW - 60
+    drawn = int(re.search(r'width="(\d+)', vlc.vegalite_to_svg(_narrowed(text, width), vl_version=VEGA_LITE))[1])
+    return _narrowed(text, width + NARROW - drawn)
 
 
-def _narrowed(spec, width):
-    narrow = copy.deepcopy(spec)
+def _narrowed(text, width):
+    narrow = json.loads(text)
     narrow["config"]["legend"]["columns"] = 2
     narrow["config"]["view"] |= {"continuousWidth": width, "discreteWidth": width}
 
@@ -212,8 +197,9 @@ def _number(app, docname, name):
     return "Fig. " + ".".join(map(str, app.env.toc_fignumbers[docname]["figure"]["fig-" + name]))
 
 
-def _tools(name, number, up, code=True, page=True):
-    """Return the row of links beneath a figure."""
+def _foot(spec, number, up, code=False, page=True):
+    """Return what stands beneath a figure: its sources and the row of links."""
+    name = spec["usermeta"]["name"]
     files = {"Data": "csv", "SVG": "svg", "PNG": "png", "Specification": "vl.json"}
     links = {text: f'href="{up}figures/{name}.{ext}" download' for text, ext in files.items()}
     if page:
@@ -222,7 +208,7 @@ def _tools(name, number, up, code=True, page=True):
     anchors = [f'<a {link} aria-label="{text}, {number}">{text}</a>' for text, link in links.items()]
     if code:
         anchors.insert(4, f'<button type="button" class="show-code" aria-label="Code, {number}" hidden>Code</button>')
-    return f'<p class="chart-tools">{"".join(anchors)}</p>'
+    return f'<p class="chart-sources">Sources: {html.escape(spec["usermeta"]["sources"])}</p><p class="chart-tools">{"".join(anchors)}</p>'
 
 
 def _finish(app, doctree, docname):
@@ -237,8 +223,7 @@ def _finish(app, doctree, docname):
         name = spec["usermeta"]["name"]
         number = _number(app, docname, name)
         code = any("tag_hide-input" in part.get("classes", ()) for part in _parents(figure))
-        sources = f'<p class="chart-sources">Sources: {html.escape(spec["usermeta"]["sources"])}</p>'
-        figure += nodes.raw("", sources + _tools(name, number, up, code), format="html")
+        figure += nodes.raw("", _foot(spec, number, up, code), format="html")
         _write_files(Path(app.outdir), spec, f"{docname}.html#fig-{name}")
         _specs(app)[name] = docname, number, spec
 
@@ -294,7 +279,7 @@ def _pages(app):
         words = spec["usermeta"]
         title = html.escape(f"{number}: {words['title']}")
         body = f'<section><h1>{title}</h1><figure class="chart" id="fig-{name}">{_picture(spec, "../")}<figcaption><p>{html.escape(words["caption"])}</p>'
-        body += f'<p class="chart-sources">Sources: {html.escape(words["sources"])}</p>{_tools(name, number, "../", code=False, page=False)}</figcaption></figure>'
+        body += f'{_foot(spec, number, "../", page=False)}</figcaption></figure>'
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
         body += f'<h2 id="table">The rows behind it</h2>{_table(spec)}</section>'
         meta = f'<meta name="description" content="{html.escape(words["caption"][:155])}">'
@@ -329,22 +314,15 @@ class _List(nodes.General, nodes.Element):
 def _list(app, doctree, docname):
     for place in list(doctree.findall(_List)):
         body, up = "", "../" * docname.count("/")
-        for page in (page for page in _reading_order(app.env) if page in _figures(app.env)):
+        for page in app.builder.relations:  # in reading order
+            if not (figures := app.env.metadata[page].get("figures")):
+                continue
             items = ""
-            for name, found in _figures(app.env)[page].items():
+            for name, found in figures.items():
                 pictures = "".join(f'<img class="only-{theme}" src="{up}figures/{name}.{ext}" alt="" loading="lazy" width="320" height="200">' for theme, ext in (("light", "svg"), ("dark", "dark.svg")))
                 items += f'<li><a class="reference internal" href="{up}{page}.html#fig-{name}">{pictures}<span>{_number(app, page, name)}. {html.escape(found["title"])}</span></a></li>'
             body += f'<h2>{html.escape(app.env.titles[page].astext())}</h2><ul class="figures">{items}</ul>'
         place.replace_self(nodes.raw("", body, format="html"))
-
-
-def _reading_order(env):
-    """Yield the pages from first to last, as previous and next lead through them."""
-    pages, seen = [env.config.root_doc], []
-    while pages:
-        seen.append(page := pages.pop(0))
-        pages = [child for child in env.toctree_includes.get(page, []) if child not in seen] + pages
-    return seen
 
 
 def _write_vega(app, error):
@@ -368,8 +346,6 @@ def setup(app):
     """Write each figure's files with its page, then the figures' own pages, the charting library and the colours."""
     app.add_node(_List)
     app.add_directive("figures", Figures)
-    app.connect("env-purge-doc", _forget)
-    app.connect("env-merge-info", _merge)
     app.connect("doctree-resolved", _finish)
     app.connect("doctree-resolved", _list)
     app.connect("html-collect-pages", _pages)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import yaml
 
 CITATION = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
+AUTHORS = [author.get("name") or f"{author['given-names']} {author['family-names']}" for author in CITATION["authors"]]
 
 
 def _title_line(docname, up):

@@ -7,7 +7,6 @@ is ``static/paper.css``.
 
 import html
 import posixpath
-import re
 import time
 from pathlib import Path
 from urllib.parse import urldefrag
@@ -16,7 +15,7 @@ import yaml
 from bs4 import BeautifulSoup
 from weasyprint import HTML
 
-from .pages import CITATION
+from .pages import AUTHORS, CITATION
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "_build" / "html"
@@ -123,7 +122,7 @@ def document(names):
     for name, body in pages.items():
         for link in body.find_all("a", href=True):
             _link(link, name, pages, numbers)
-    title, authors = html.escape(CITATION["title"]), html.escape(", ".join(author.get("name") or f"{author['given-names']} {author['family-names']}" for author in CITATION["authors"]))
+    title, authors = html.escape(CITATION["title"]), html.escape(", ".join(AUTHORS))
     abstract = html.escape(" ".join(CITATION["abstract"].split()))
     body, part = "", ""
     for name, page in pages.items():

@@ -20,7 +20,7 @@ from sphinx.util.docutils import ReferenceRole, SphinxDirective
 from .. import load, stats
 from ..charts import DOMAINS
 from ..dataset import MEASURES, quarter
-from .pages import CITATION
+from .pages import AUTHORS, CITATION
 
 log = logging.getLogger(__name__)
 
@@ -133,9 +133,8 @@ def short(claim, most=125):
 
 def _citation(event):
     """Return how to cite one event, as HTML."""
-    who = "; ".join(author["name"] for author in CITATION["authors"])
     return (
-        f"{escape(who)} ({CITATION['preferred-citation']['year']}). {escape(event.title)} [Event {event.event_id}]. "
+        f"{escape('; '.join(AUTHORS))} ({CITATION['preferred-citation']['year']}). {escape(event.title)} [Event {event.event_id}]. "
         f"In <em>{escape(CITATION['title'])}</em> (version {CITATION['version']}), register/{address('event', event.event_id)}."
     )
 
@@ -344,7 +343,7 @@ def _table(header, rows):
 def _note_decided(app, doctree):
     """Remember which claims a page decides: those that open an item of a list, as ``retribution.decides`` writes it."""
     first = [item.next_node(nodes.TextElement) for item in doctree.findall(nodes.list_item)]
-    app.env.book_claims[app.env.docname] = {p[0]["claim"] for p in first if p and isinstance(p[0], nodes.reference) and "claim" in p[0]}
+    app.env.metadata[app.env.docname]["decides"] = {p[0]["claim"] for p in first if p and isinstance(p[0], nodes.reference) and "claim" in p[0]}
 
 
 def _add_links(app, doctree, docname):
@@ -356,10 +355,10 @@ def _add_links(app, doctree, docname):
 
     for later in list(doctree.findall(_Later)):
         if "event" in later:
-            found = {name: (page, figure["title"]) for page, figures in getattr(env, "book_figures", {}).items() for name, figure in figures.items() if later["event"] in figure["events"]}
+            found = {name: (page, figure["title"]) for page, about in env.metadata.items() for name, figure in about.get("figures", {}).items() if later["event"] in figure["events"]}
             html = _line("In figures", [link(page, f"#fig-{name}", title) for name, (page, title) in sorted(found.items())])
         else:
-            pages = sorted(page for page, claims in env.book_claims.items() if later["claim"] in claims)
+            pages = sorted(page for page, about in env.metadata.items() if later["claim"] in about.get("decides", ()))
             html = _line("Decided in", [link(page, "", env.titles[page].astext()) for page in pages])
         later.replace_self(nodes.raw("", html, format="html"))
 
@@ -393,19 +392,6 @@ class _Search(Domain):
                 yield f"{kind}:{name}", text, kind, f"register/{page}", anchor, rank
 
 
-def _begin(app):
-    if not hasattr(app.env, "book_claims"):
-        app.env.book_claims = {}
-
-
-def _forget(app, env, docname):
-    env.book_claims.pop(docname, None)
-
-
-def _merge(app, env, docnames, other):
-    env.book_claims |= {name: claims for name, claims in other.book_claims.items() if name in docnames}
-
-
 def _rank_search(app, docname, template, context, doctree):
     if docname == "search":
         app.add_js_file("search.js", loading_method="defer")
@@ -417,9 +403,6 @@ def setup(app):
     for kind in ("event", "claim", "source"):
         app.add_role(kind, _Role())
     app.add_domain(_Search)
-    app.connect("builder-inited", _begin)
     app.connect("doctree-read", _note_decided)
-    app.connect("env-purge-doc", _forget)
-    app.connect("env-merge-info", _merge)
     app.connect("doctree-resolved", _add_links)
     app.connect("html-page-context", _rank_search)

@@ -13,12 +13,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "book"))
-from conftest import HTML, ROOT, served  # noqa: E402
+from conftest import CHROMIUM, HTML, ROOT, served, violations  # noqa: E402
 
 TOOLS = ROOT / "_build" / "audit"
 RESULTS = HERE / "results.csv"
@@ -29,9 +28,8 @@ MOST = {"phone": {"largest_paint_ms": 2000, "blocking_ms": 50, "shift": 0}, "des
 
 
 def prepared():
-    """Return Chromium's path with Lighthouse and vnu in place; ends with a word where this machine lacks something."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    lacking = [name for name, found in {"Chromium": chromium, "Node": shutil.which("node"), "npm": shutil.which("npm"), "Java": shutil.which("java")}.items() if not found]
+    """Put Lighthouse and vnu in place; ends with a word where this machine lacks something."""
+    lacking = [name for name, found in {"Chromium": CHROMIUM, "Node": shutil.which("node"), "npm": shutil.which("npm"), "Java": shutil.which("java")}.items() if not found]
     if lacking:
         sys.exit(f"The audit needs {', '.join(lacking)}, and this machine has none; on Debian: apt-get install chromium nodejs npm default-jre-headless")
     if not HTML.exists():
@@ -43,7 +41,6 @@ def prepared():
             shutil.copy(HERE / name, TOOLS)
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=TOOLS, check=True)
         (TOOLS / "ready").write_bytes(lock)
-    return chromium
 
 
 def validated(names):
@@ -53,29 +50,28 @@ def validated(names):
     return [line.replace(f"file:{HTML}/", "") for line in done.stdout.splitlines()]
 
 
-def accessible(names, chromium, address):
+def accessible(names, address):
     """Return axe's violations, as lines."""
     found = []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         for name in names:
             for scheme in ("light", "dark"):
                 for width in (390, 1280):
                     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
                     page.goto(f"{address}/{name}")
-                    for rule in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]:
-                        found += [f"{name}, {scheme}, {width} px: {rule['id']}: {node['target']}" for node in rule["nodes"]]
+                    found += [f"{name}, {scheme}, {width} px: {rule}: {target}" for rule, target in violations(page)]
                     page.close()
     return found
 
 
-def measured(name, device, chromium, address):
+def measured(name, device, address):
     """Return a page's row by Lighthouse: the best of up to three runs, since a busy machine only ever adds time."""
     command = ["node", TOOLS / "node_modules" / "lighthouse" / "cli" / "index.js", f"{address}/{name}", "--quiet", "--output=json", "--chrome-flags=--headless=new --no-sandbox"]
     command += ["--preset=desktop"] if device == "desktop" else []
     rows = []
     while len(rows) < 3 and not (rows and not short(rows[-1])):
-        done = subprocess.run(command, env=os.environ | {"CHROME_PATH": chromium}, capture_output=True, text=True)
+        done = subprocess.run(command, env=os.environ | {"CHROME_PATH": CHROMIUM}, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"Lighthouse failed on {name}:\n{done.stderr}")
         report = json.loads(done.stdout)
@@ -90,7 +86,7 @@ def short(row):
 
 
 def main():
-    chromium = prepared()
+    prepared()
     every = sorted(path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
     names = [name if name.endswith(".html") else f"{name}.html" for name in sys.argv[1:]] or every
     if unknown := set(names) - set(every):
@@ -98,13 +94,13 @@ def main():
     failures = validated(names)
     print(f"vnu: {len(failures)} errors on {len(names)} pages", *failures, sep="\n", flush=True)
     with served() as address:
-        violations = accessible(names, chromium, address)
-        print(f"axe: {len(violations)} violations on {len(names)} pages in 4 variants", *violations, sep="\n", flush=True)
-        failures += violations
+        found = accessible(names, address)
+        print(f"axe: {len(found)} violations on {len(names)} pages in 4 variants", *found, sep="\n", flush=True)
+        failures += found
         rows = {(row["page"], row["device"]): row for row in csv.DictReader(open(RESULTS, encoding="utf-8"))} if RESULTS.exists() else {}
         for name in names:
             for device in MOST:
-                row = rows[name, device] = measured(name, device, chromium, address)
+                row = rows[name, device] = measured(name, device, address)
                 failures += [f"{name}, {device}: {word}" for word in short(row)]
                 print(*row.values(), "| " + ", ".join(short(row)) if short(row) else "", flush=True)
                 with open(RESULTS, "w", encoding="utf-8", newline="") as file:

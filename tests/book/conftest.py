@@ -14,9 +14,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 CHAPTERS = ["the-article", "diplomacy", "iraqi-politics", "proxy-attacks", "force-posture", "verdict"]
 LOADING = {"script": "src", "img": "src", "iframe": "src", "source": "src", "embed": "src", "object": "data", "video": "src", "audio": "src", "input": "src", "image": "href", "use": "href"}
 
@@ -59,13 +61,12 @@ def pages():
 
 @pytest.fixture(scope="session")
 def browser():
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    if not chromium:
+    if not CHROMIUM:
         pytest.skip("no Chromium on this machine; on Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        yield driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 class Host(SimpleHTTPRequestHandler):
@@ -117,6 +118,19 @@ def opened(browser, name, width=1280, server=None, **options):
     page.on("request", lambda request: None if request.url.startswith(("file:", "data:", server or "file:")) else page.complaints.append(request.url))
     page.goto(f"{server}/{name}" if server else (HTML / name).as_uri())
     return page
+
+
+def awake(still, timeout=30000):
+    """Return a figure's picture once its chart is live."""
+    still.focus()
+    still.page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=timeout)
+    return still
+
+
+def violations(page):
+    """Return the rule and the target of each of axe's violations."""
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [(rule["id"], node["target"]) for rule in found for node in rule["nodes"]]
 
 
 def tooltip_at(page, mark):

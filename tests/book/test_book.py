@@ -13,7 +13,7 @@ from urllib.parse import unquote, urldefrag
 import pandas as pd
 import pytest
 
-from conftest import CHAPTERS, HTML, ROOT, Page, figures_of, opened, tooltip_at
+from conftest import CHAPTERS, HTML, ROOT, Page, awake, figures_of, opened, tooltip_at
 
 
 def test_every_page_of_the_contents_is_built(pages):
@@ -188,8 +188,7 @@ def test_from_disk_every_figure_shows_and_comes_alive(pages, browser, chapter):
         still = stills.nth(number)
         before = still.locator(".wide svg").bounding_box()
         assert before["width"] > 200 and before["height"] > 60
-        still.focus()
-        page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=20000)
+        awake(still, timeout=20000)
         after = still.locator(".wide svg").bounding_box()
         assert abs(after["height"] - before["height"]) < 4 and abs(after["width"] - before["width"]) < 4
         assert any(tooltip_at(page, mark) for mark in still.locator(".wide svg path").all()), f"no tooltip in figure {number + 1} of {chapter}"
@@ -226,8 +225,7 @@ def test_figures_follow_the_dark_theme(pages, browser):
 def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, controls, before, after):
     page = opened(browser, "chapters/verdict.html")
     still = page.locator(f"#fig-{name} .still")
-    still.focus()
-    page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=20000)
+    awake(still, timeout=20000)
 
     def said():
         return [text for text in still.locator(".wide svg text").all_text_contents() if text.lower() in ("supported", "partly", "undecidable", "unsupported", "contradicted")]

@@ -5,15 +5,7 @@ import re
 
 import pytest
 
-from conftest import HTML, figures_of, opened
-
-
-def awake(page, name):
-    """Return the figure ``name`` once its chart is live."""
-    still = page.locator(f"#fig-{name} .still")
-    still.focus()
-    page.wait_for_function("still => still.classList.contains('live')", arg=still.element_handle(), timeout=30000)
-    return still
+from conftest import HTML, awake, figures_of, opened
 
 
 SHIFTS = """new Promise(done => new PerformanceObserver(list => done(list.getEntries().map(e => [e.value, e.hadRecentInput])))
@@ -28,7 +20,7 @@ def test_nothing_moves_when_a_chart_comes_alive(pages, browser, width):
         below = page.locator(f"#fig-{name} figcaption")
         page.locator(f"#fig-{name} .still").scroll_into_view_if_needed()
         before = below.evaluate("e => e.getBoundingClientRect().top + scrollY")
-        awake(page, name)
+        awake(page.locator(f"#fig-{name} .still"))
         assert abs(below.evaluate("e => e.getBoundingClientRect().top + scrollY") - before) <= 1, name
     assert page.evaluate(SHIFTS) == at_first
     page.context.close()
@@ -41,7 +33,7 @@ def test_the_charting_library_loads_once_and_only_when_a_reader_turns_to_a_figur
     page.wait_for_timeout(500)
     assert page.evaluate(loaded) == 0
     for name in ("board", "kinds"):
-        awake(page, name)
+        awake(page.locator(f"#fig-{name} .still"))
     assert page.evaluate(loaded) == 1
     page.context.close()
 
@@ -49,7 +41,7 @@ def test_the_charting_library_loads_once_and_only_when_a_reader_turns_to_a_figur
 @pytest.mark.parametrize("where, name", [("chapters/verdict.html", "board"), ("index.html", "verdicts"), ("figures/board.html", "board"), ("chapters/timeline.html", "timeline")])
 def test_a_mark_leads_to_its_entry(pages, browser, where, name):
     page = opened(browser, where)
-    still = awake(page, name)
+    still = awake(page.locator(f"#fig-{name} .still"))
     mark = next(path for path in still.locator(".wide .role-mark path").all() if path.evaluate("e => !!(e.__data__ && e.__data__.href)"))
     wanted = mark.evaluate("e => e.__data__.href")
     mark.scroll_into_view_if_needed()
@@ -61,7 +53,7 @@ def test_a_mark_leads_to_its_entry(pages, browser, where, name):
 
 def test_under_a_finger_the_first_tap_tells_and_the_second_leads(pages, browser):
     page = opened(browser, "chapters/verdict.html", 390, has_touch=True, is_mobile=True)
-    still = awake(page, "board")
+    still = awake(page.locator("#fig-board .still"))
     mark = next(path for path in still.locator(".narrow .role-mark path").all() if path.evaluate("e => !!(e.__data__ && e.__data__.href)"))
     mark.scroll_into_view_if_needed()
     mark.tap(force=True)
@@ -105,7 +97,7 @@ def test_code_shows_for_one_figure_and_for_all_and_is_remembered(pages, browser)
 
 def test_the_timeline_shows_the_span_that_a_reader_chooses(pages, browser):
     page = opened(browser, "chapters/timeline.html")
-    still = awake(page, "timeline")
+    still = awake(page.locator("#fig-timeline .still"))
     rows = [row for table in json.loads((HTML / "figures" / "timeline.vl.json").read_text(encoding="utf-8"))["datasets"].values() for row in table if "month" in row]
     marks = "[...document.querySelectorAll('#fig-timeline .wide .role-mark path')].filter(e => e.__data__ && e.__data__.href).length"
     assert page.evaluate(marks) == len(rows)

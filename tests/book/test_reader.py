@@ -4,18 +4,11 @@ import csv
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-from conftest import HTML, ROOT, figures_of, opened
-from test_figures import awake
+from conftest import HTML, ROOT, awake, figures_of, opened, violations
 
 VARIANTS = [("light", 1280), ("dark", 390), ("dark", 1280), ("light", 390)]
 WEIGHT = 200_000  # bytes of a page's first view over the wire: HTML, styles, scripts and pictures before a touch
-
-
-def violations(page):
-    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [(rule["id"], node["target"]) for rule in found for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize("turn", range(len(VARIANTS)))
@@ -36,7 +29,7 @@ def test_axe_finds_nothing(pages, browser, server, turn):
 def test_axe_finds_nothing_in_live_charts(pages, browser):
     page = opened(browser, "chapters/verdict.html")
     for name, _ in figures_of("chapters/verdict.html"):
-        awake(page, name)
+        awake(page.locator(f"#fig-{name} .still"))
     assert violations(page) == []
     page.context.close()
 
@@ -62,7 +55,7 @@ def test_the_policy_of_the_host_is_strict_and_everything_works_under_it(pages, b
     assert "script-src 'self' 'sha256-" in policy and "default-src 'self'" in policy and "unsafe-eval" not in policy
     page = opened(browser, "chapters/verdict.html", server=server)
     for name, _ in figures_of("chapters/verdict.html"):
-        awake(page, name)
+        awake(page.locator(f"#fig-{name} .still"))
     assert page.complaints == []
     assert page.evaluate("new Promise(done => setTimeout(() => { try { done(new Function('return 1')()) } catch (error) { done(error.name) } }))") == "EvalError"
     page.context.close()
@@ -91,7 +84,7 @@ def test_the_theme_button_recolours_still_and_live_alike(pages, browser):
         return seen
 
     still = colours()
-    awake(page, name)
+    awake(page.locator(f"#fig-{name} .still"))
     assert colours() == still and still["light"] == still["auto"] != still["dark"]
     assert page.evaluate("window.stayed")
     page.context.close()

@@ -12,6 +12,7 @@
       document.head.appendChild(script);
     });
   }
+  window.bookLoad = load;
   window.bookFigure = function (name, cuts) { specs[name] = cuts; };
 
   function wake(still) {
@@ -37,9 +38,12 @@
       console.warn("The still picture stays: " + error.message);
     });
   }
+  var tapped;
+  document.addEventListener("touchstart", function () {
+    if (tapped) tapped.dispatchEvent(new PointerEvent("pointerout", { bubbles: true }));
+  }, { capture: true, passive: true });
   document.querySelectorAll(".still").forEach(function (still) {
     // Under a finger, which never hovers, the first tap on a mark says what it is; the second opens its entry.
-    var tapped;
     still.addEventListener("click", function (event) {
       var item = event.target.__data__;
       if (event.pointerType !== "touch" || !item || !item.tooltip) return;
@@ -47,9 +51,6 @@
       tapped = event.target;
       tapped.dispatchEvent(new PointerEvent("pointermove", event));
     }, true);
-    document.addEventListener("touchstart", function () {
-      if (tapped) tapped.dispatchEvent(new PointerEvent("pointerout", { bubbles: true }));
-    }, { capture: true, passive: true });
     ["pointerenter", "focusin", "touchstart"].forEach(function (event) {
       still.addEventListener(event, function () { wake(still); }, { passive: true });
     });

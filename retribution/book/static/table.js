@@ -8,15 +8,6 @@
       WOUNDED = 11, ORIGINS = 12, CLAIMS = 13, PAGE = 14;
   var columns = Array.prototype.map.call(table.tHead.rows[0].cells, function (cell) { return cell.className; });
 
-  function load(src) {
-    return new Promise(function (done, fail) {
-      var script = document.createElement("script");
-      script.src = src;
-      script.onload = done;
-      script.onerror = function () { fail(new Error("cannot load " + src)); };
-      document.head.appendChild(script);
-    });
-  }
   window.bookEvents = function (found) { names = found; };
 
   function read() {
@@ -56,7 +47,7 @@
   }
 
   function start() {
-    ready = ready || Promise.all([load("datatables.js"), load("table-data.js")]).then(function () {
+    ready = ready || Promise.all([bookLoad("datatables.js"), bookLoad("table-data.js")]).then(function () {
       var text = function (words) { return function (cell, type, row) { return words(row); }; };
       var number = function (at) {
         return function (cell, type, row) { return type === "sort" || type === "type" ? (row[at][1] === null ? -1 : row[at][1]) : figure(row[at]); };
