@@ -158,12 +158,13 @@ def _drawn(text):
     svg = vlc.vegalite_to_svg(text, vl_version=VEGA_LITE)
     svg = re.sub(r'</?a\b[^>]*>| (?:role|aria-[a-z]+|pointer-events)="[^"]*"|(?<! fill)(?<! stroke) opacity="1"', "", svg)
     svg = re.sub(r'<text[^>]* opacity="0">[^<]*</text>|<path class="(?:back|fore)ground"[^>]*(?:display="none"|d="M0,0h0v0h0Z")[^>]*/>', "", svg)
+    ids = {}  # vl-convert numbers them on from picture to picture
+    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"clip-{len(ids)}"), svg)
     return re.sub(r"(\.\d)\d{2,}(?=[^<>]*>)", r"\1", svg)
 
 
 def _still(spec, name):
-    ids = {}
-    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"{name}-{len(ids)}"), _drawn(json.dumps(spec)))
+    svg = re.sub(r'(?<=[#"])clip(?=-\d+[")])', name, _drawn(json.dumps(spec)))
     svg = re.sub(r' font-family="[^"]*"', "", svg)  # the style sheet says it once
     label = f'<svg role="img" aria-label="{html.escape(spec["description"])}" '
     return _themed(svg.replace("<svg ", label, 1))
