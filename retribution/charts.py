@@ -149,14 +149,18 @@ def figure(chart, name, title, caption, description, sources):
     )
 
 
+def few(names, most=3, between=", ", last=" and "):
+    """Return the first ``most`` of ``names`` as one string, with how many there are besides."""
+    names = list(names)
+    return between.join(names[:most]) + (f"{last}{len(names) - most} more" if len(names) > most else "")
+
+
 def origins(data, events, most=5):
     """Return a sentence naming the origins behind ``events`` (a frame with ``event_id``), most used first."""
     rows = data.reports[data.reports["event_id"].isin(events["event_id"])]
     count = rows.groupby("origin").size().reset_index(name="n").sort_values(["n", "origin"], ascending=[False, True])
-    count = count[count["origin"] != "Not stated"]
-    named = ", ".join(count["origin"].head(most))
-    rest = f" and {len(count) - most} more" if len(count) > most else ""
-    return f"{len(rows):,} reports in {rows['source_id'].nunique():,} documents, by {named}{rest}."
+    named = few(count.loc[count["origin"] != "Not stated", "origin"], most)
+    return f"{len(rows):,} reports in {rows['source_id'].nunique():,} documents, by {named}."
 
 
 def linked(data, rows):
@@ -166,7 +170,7 @@ def linked(data, rows):
     """
     told = data.reports[data.reports["event_id"].isin(rows["event_id"])].groupby(["event_id", "origin"]).size().reset_index(name="n")
     told = told.sort_values(["event_id", "n", "origin"], ascending=[True, False, True]).groupby("event_id")["origin"]
-    words = told.agg(lambda names: ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else ""))
+    words = told.agg(few)
     return rows.assign(
         link=[f"../register/{quarter(event)}.html#{event}" for event in rows["event_id"]],
         **{"told by": rows["event_id"].map(words).fillna("")},

@@ -137,6 +137,11 @@ def test_every_claim_has_a_few_words_for_an_axis(data):
     assert charts.worded(data.claims["claim_id"])[17] == "C18 · Five rockets"
 
 
+def test_few_names_the_first_and_counts_the_rest():
+    assert charts.few(["a", "b"]) == "a, b"
+    assert charts.few("abcde", most=2, between=" · ", last=" · and ") == "a · b · and 3 more"
+
+
 def test_rate_is_a_week_over_all_that_can_have_happened():
     assert stats.rate(days(("2020-01-01", "2020-01-01"), ("2019-12-30", "2020-01-02")), "2020-01-01", "2020-01-14") == pytest.approx(1.0)
 
