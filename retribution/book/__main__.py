@@ -69,7 +69,7 @@ def _missing_pages(data):
 
 def _drop_stale_cache():
     """Forget stored executions and read pages when anything that they show, other than the page itself, has changed."""
-    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"])
+    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "CITATION.cff", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"])
     key = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in parts if p.is_file())).hexdigest()
     mark = BUILD / "inputs"
     if not mark.exists() or mark.read_text() != key:
@@ -113,7 +113,7 @@ def execute():
             NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": str(path.parent)}}).execute()
         except CellExecutionError as error:
             raise SystemExit(f"{path}: {error.ename}: {error.evalue}\n{error.traceback}\nIts stored outputs were left as they were.") from None
-        notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+        notebook.metadata = {key: notebook.metadata[key] for key in ("description", "versions") if key in notebook.metadata} | {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
         seconds = time.perf_counter() - start
         nbformat.write(notebook, path)
         print(f"{path.stem}: {seconds:.1f} s", flush=True)

@@ -12,6 +12,7 @@ import html
 import io
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import vl_convert as vlc
@@ -20,7 +21,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from .. import charts
-from .pages import CITATION
+from . import cite
+from .cite import CITATION
 from .register import address
 
 VEGA_LITE = "6.4"
@@ -205,7 +207,7 @@ def _foot(spec, number, up, code=False, page=True):
     links = {text: f'href="{up}figures/{name}.{ext}" download' for text, ext in files.items()}
     if page:
         links |= {"Table": f'href="{up}figures/{name}.html#table"'}
-    links |= {"Cite": f'href="{up}chapters/cite.html#figures"', "Link": f'href="#fig-{name}"'}
+    links |= {"Cite": f'href="{up}figures/{name}.html#cite"', "Link": f'href="#fig-{name}"'}
     anchors = [f'<a {link} aria-label="{text}, {number}">{text}</a>' for text, link in links.items()]
     if code:
         anchors.insert(4, f'<button type="button" class="show-code" aria-label="Code, {number}" hidden>Code</button>')
@@ -282,9 +284,16 @@ def _pages(app):
         body = f'<section><h1>{title}</h1><figure class="chart" id="fig-{name}">{_picture(spec, "../")}<figcaption><p>{html.escape(words["caption"])}</p>'
         body += f'{_foot(spec, number, "../", page=False)}</figcaption></figure>'
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
+        entry = cite.record("figure", f"fig-{name}", words["title"], f"figures/{name}.html")
+        body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(name, words["title"]), opened=True)}'
         body += f'<h2 id="table">The rows behind it</h2>{_table(spec)}</section>'
-        meta = f'<meta name="description" content="{html.escape(words["caption"][:155])}">'
-        yield f"figures/{name}", {"title": title, "body": body, "metatags": meta}, "page.html"
+        yield f"figures/{name}", {"title": title, "body": body, "entry": entry, "words": textwrap.shorten(words["caption"], 155, placeholder=" …")}, "page.html"
+
+
+def _embed(name, title):
+    """Return how to set a figure's page into another page."""
+    code = f'<iframe src="{cite.address(f"figures/{name}.html")}" title="{html.escape(title)}" width="700" height="600" loading="lazy"></iframe>'
+    return f"<dt>Embed</dt><dd><pre>{html.escape(code, quote=False)}</pre></dd>"
 
 
 def _table(spec):

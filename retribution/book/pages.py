@@ -3,15 +3,16 @@
 import base64
 import hashlib
 import html
+import json
 import re
 import textwrap
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-import yaml
-
-CITATION = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
-AUTHORS = [author.get("name") or f"{author['given-names']} {author['family-names']}" for author in CITATION["authors"]]
+from . import cite
+from .cite import CITATION
+from .register import address, data
 
 
 def _title_line(docname, up):
@@ -24,7 +25,7 @@ def _title_line(docname, up):
         "Rerun or Binder": binder,
         "Notebook": f"{up}notebooks/{notebook}",
         "Data": f"{up}data.zip",
-        "Cite": f"{up}chapters/cite.html#{Path(notebook).stem}",
+        "Cite": "#cite-this",
     }
     anchors = "".join(f'<a href="{html.escape(link)}"{" download" if text in ("Notebook", "Data") else ""}>{text}</a>' for text, link in links.items())
     return f'<p class="title-tools">{anchors}<button type="button" class="show-all-code" hidden>Show code</button></p>'
@@ -40,18 +41,52 @@ def _is_used(asset, body):
 def _finish(app, docname, template, context, doctree):
     for kind in ("script_files", "css_files"):
         context[kind] = [asset for asset in context[kind] if _is_used(asset, context.get("body", ""))]
-    if 'name="description"' not in context.setdefault("metatags", ""):
-        context["metatags"] += _describe(context, doctree)
+    about, up = app.env.metadata.get(docname, {}), "../" * docname.count("/")
+    words = context.get("words") or about.get("description") or _first_words(context, doctree)
+    entry = context.get("entry") or doctree and _record(app, docname)
+    if not entry:
+        context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{html.escape(words)}">'
+        return
+    graph = [cite.schema_book(cite.chapters(app.env))] if entry["type"] == "book" else [cite.schema_chapter(entry, words, up)]
+    if docname == "register/claims":
+        graph += cite.schema_reviews(data().claims)
+    context["metatags"] = context.get("metatags", "") + cite.tags(entry, words, up) + cite.linked(graph)
+    if doctree and docname != "chapters/cite":
+        context["body"] += f'<section id="cite-this">{cite.box(entry, _history(about))}</section>'
     if doctree and str(app.env.doc2path(docname)).endswith(".ipynb"):
-        line = _title_line(docname, "../" * docname.count("/"))
+        line = _title_line(docname, up)
         context["body"] = re.sub(r"</h1>", lambda m: m[0] + line, context["body"], count=1)
 
 
-def _describe(context, doctree):
-    """Return the page's description for search engines: its first paragraph; its title where there is none."""
+def _record(app, docname):
+    if docname == "index":
+        return cite.book()
+    return cite.record("chapter", docname.rpartition("/")[2], app.env.titles[docname].astext(), f"{docname}.html")
+
+
+def _history(about):
+    """Return a chapter's own versions, newest first, as its metadata tell them."""
+    items = "".join(f'<li>{escape(v["version"])} ({escape(v["date"])}): {escape(v["change"])}</li>' for v in json.loads(about.get("versions", "[]")))
+    return f"<dt>Versions</dt><dd><ul>{items}</ul></dd>" if items else ""
+
+
+def _first_words(context, doctree):
+    """Return a page's first paragraph, shortened; its title where it has none."""
     first = next((p.astext() for p in doctree.findall(lambda n: n.tagname == "paragraph")), "") if doctree else ""
     words = textwrap.shorten(first, 155, placeholder=" …") or f'{re.sub("<[^>]+>", "", context.get("title", "Index"))}. From the book {CITATION["title"]}'
-    return f'<meta name="description" content="{html.escape(html.unescape(words), quote=True)}">'
+    return html.unescape(words)
+
+
+def _write_citations(app, error):
+    """Write the records of all that can be cited, each format in one file."""
+    if error or app.builder.format != "html":
+        return
+    entries = [cite.book(), cite.dataset(), *cite.chapters(app.env)]
+    entries += [cite.record("figure", f"fig-{name}", figure["title"], f"figures/{name}.html") for about in app.env.metadata.values() for name, figure in sorted(about.get("figures", {}).items())]
+    for kind, words in (("claim", "claim"), ("event", "title")):
+        entries += [cite.record(kind, name, text, f"register/{address(kind, name)}") for name, text in getattr(data(), f"{kind}s").set_index(f"{kind}_id")[words].items()]
+    for ending, write in (("bib", cite.bibtex), ("ris", cite.ris), ("json", cite.csl)):
+        Path(app.outdir, f"citations.{ending}").write_text(write(entries), encoding="utf-8")
 
 
 # What the theme, MyST-NB and sphinx-thebe write and a validator, a screen reader or a keyboard stumbles over.
@@ -103,6 +138,7 @@ def _mend(app, error):
 
 def _prepare(app):
     app.config.html_static_path.append(str(Path(__file__).parent / "static"))
+    app.config.html_baseurl = CITATION.get("url", "")
     # A setting of the theme's own, which Jupyter Book would refuse as unknown in _config.yml.
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
 
@@ -111,6 +147,7 @@ def setup(app):
     """Finish each page as it is written."""
     app.connect("builder-inited", _prepare, priority=100)
     app.connect("html-page-context", _finish, priority=900)
+    app.connect("build-finished", _write_citations)
     app.connect("build-finished", _mend, priority=900)
     for sheet in ("book.css", "print.css"):
         app.add_css_file(sheet)

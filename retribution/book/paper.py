@@ -15,7 +15,7 @@ import yaml
 from bs4 import BeautifulSoup
 from weasyprint import HTML
 
-from .pages import AUTHORS, CITATION
+from .cite import AUTHORS, CITATION
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "_build" / "html"

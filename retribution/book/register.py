@@ -20,7 +20,7 @@ from sphinx.util.docutils import ReferenceRole, SphinxDirective
 from .. import load, stats
 from ..charts import DOMAINS
 from ..dataset import MEASURES, quarter
-from .pages import AUTHORS, CITATION
+from . import cite
 
 log = logging.getLogger(__name__)
 
@@ -131,14 +131,6 @@ def short(claim, most=125):
     return claim[: clauses[-1]] + " …"
 
 
-def _citation(event):
-    """Return how to cite one event, as HTML."""
-    return (
-        f"{escape('; '.join(AUTHORS))} ({CITATION['preferred-citation']['year']}). {escape(event.title)} [Event {event.event_id}]. "
-        f"In <em>{escape(CITATION['title'])}</em> (version {CITATION['version']}), register/{address('event', event.event_id)}."
-    )
-
-
 class _Role(ReferenceRole):
     def run(self):
         table = getattr(data(), self.name + "s")
@@ -212,8 +204,7 @@ class _Register(SphinxDirective):
         body += self._events("Prompted", index.answers.get(event.event_id))
         body += self._bears(event.event_id)
         body += _line("Corrected", [escape(reason.rstrip(".")) for reason in index.changes.get(event.event_id, [])])
-        cite = f'<details class="cite"><summary>Cite</summary><p>{_citation(event)}</p></details>'
-        return _section(event.event_id, event.title, body, _Later(event=event.event_id), nodes.raw("", cite, format="html"))
+        return _section(event.event_id, event.title, body, _Later(event=event.event_id), _cite("event", event.event_id, event.title))
 
     def _bears(self, event_id):
         if event_id not in self.index.evidence:
@@ -241,7 +232,7 @@ class _Register(SphinxDirective):
         body = f'<p class="facts">Paragraph {claim.paragraph} of the article</p><p>{escape(claim.claim)}</p>'
         body += f"<p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
         evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows), format="html")
-        return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence)
+        return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence, _cite("claim", claim.claim_id, claim.claim))
 
     def _actor(self, actor):
         facts = [actor.kind.replace("_", " "), actor.country, SIDES.get(actor.alignment, actor.alignment)]
@@ -326,6 +317,10 @@ def _section(name, title, body, *more):
     section = nodes.section(ids=[name], names=[name], classes=["entry"])
     section += [nodes.title("", title), nodes.raw("", body, format="html"), *more]
     return section
+
+
+def _cite(kind, name, title):
+    return nodes.raw("", cite.box(cite.record(kind, name, title, f"register/{address(kind, name)}")), format="html")
 
 
 def _line(text, links):

@@ -9,7 +9,7 @@
       Object.keys(says).forEach(function (name) { wide ? box.setAttribute(name, says[name]) : box.removeAttribute(name); });
     });
   });
-  document.querySelectorAll("pre, .table-wrapper, .output").forEach(function (box) { watch.observe(box); });
+  document.querySelectorAll("pre:not(.cite pre), .table-wrapper, .output").forEach(function (box) { watch.observe(box); });
 
   function drawer(id, name, selector) {
     var box = document.getElementById(id), panel = document.querySelector(selector), opener;
@@ -37,6 +37,11 @@
       if (opener) opener.focus();
     });
     say();
+  }
+  // In a frame of another page a figure stands alone, and its links lead out of the frame.
+  if (self !== top && location.pathname.indexOf("/figures/") !== -1) {
+    document.documentElement.classList.add("embedded");
+    document.querySelectorAll(".content a:not([download])").forEach(function (link) { link.target = "_blank"; });
   }
   drawer("__navigation", "Contents of the book", ".sidebar-drawer");
   drawer("__toc", "Contents of this page", ".toc-drawer");
