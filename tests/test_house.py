@@ -67,7 +67,8 @@ def test_every_quarter_with_an_event_has_its_page():
 @pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_carry_outputs_and_nothing_that_changes(path):
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert set(notebook["metadata"]) == {"description", "versions", "kernelspec", "language_info"}
+    assert notebook["metadata"]["versions"][0]["version"] <= CFF["version"]
     ids = [cell["id"] for cell in notebook["cells"]]
     assert len(ids) == len(set(ids)) and all(re.fullmatch("[a-z0-9-]+", name) for name in ids)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
