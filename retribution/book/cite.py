@@ -178,7 +178,9 @@ def csl(entries):
 def box(entry, more="", opened=False):
     """Return the box, as HTML, that shows a record in every form; ``more`` is HTML that stands at its end."""
     forms = {name: f"<p>{styled(name, entry)}</p>" for name in STYLES}
-    forms |= {name: f"<pre>{escape(write([entry]).strip(), quote=False)}</pre>" for name, write in (("BibTeX", bibtex), ("RIS", ris), ("CSL-JSON", csl))}
+    for name, write in (("BibTeX", bibtex), ("RIS", ris), ("CSL-JSON", csl)):
+        text = write([entry]).strip("\n")
+        forms[name] = f"<pre>{escape(text, quote=False)}</pre>"
     body = "".join(f"<dt>{name}</dt><dd>{form}</dd>" for name, form in forms.items())
     return f'<details class="cite" data-name="{entry["id"]}"{" open" * opened}><summary>Cite</summary><dl>{body}{more}</dl></details>'
 
