@@ -1,4 +1,4 @@
-"""Build the book, or run its notebooks and store their outputs: ``python -m retribution.book [execute]``."""
+"""Build the book, run its notebooks and store their outputs, or list its addresses: ``python -m retribution.book [execute | anchors]``."""
 
 import hashlib
 import os
@@ -42,6 +42,7 @@ def build():
         print(*failed, "The book was not built: a notebook failed.", sep="\n", file=sys.stderr)
         return 1
     ran = time.perf_counter()
+    _pack()
     print("Building the pages", flush=True)
     shutil.rmtree(BUILD / "html", ignore_errors=True)
     command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going", "-q"]
@@ -69,7 +70,7 @@ def _missing_pages(data):
 
 def _drop_stale_cache():
     """Forget stored executions and read pages when anything that they show, other than the page itself, has changed."""
-    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "CITATION.cff", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"])
+    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "CHANGELOG.md", ROOT / "CITATION.cff", ROOT / "register" / "anchors.csv", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"])
     key = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in parts if p.is_file())).hexdigest()
     mark = BUILD / "inputs"
     if not mark.exists() or mark.read_text() != key:
@@ -92,16 +93,29 @@ def _run_into_cache():
     return [f"{uri}:\n{records[uri] or 'could not be run'}" for uri in [*result.excepted, *result.errored]]
 
 
+def _pack():
+    """Write the archive of the data, whose bytes depend on its files alone; pages name its hash."""
+    with zipfile.ZipFile(BUILD / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted([*DATA.rglob("*.*"), ROOT / "LICENSE-text", ROOT / "CITATION.cff"]):
+            name = "data/" + (path.relative_to(DATA).as_posix() if DATA in path.parents else path.name)
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
 def _copy_downloads():
-    """Publish notebooks and data at addresses that do not change; the archive's bytes depend on its files alone."""
+    """Publish notebooks and data at addresses that do not change."""
     html = BUILD / "html"
     (html / "notebooks").mkdir()
     for path in NOTEBOOKS:
         shutil.copy(path, html / "notebooks")
-    with zipfile.ZipFile(html / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted([*DATA.rglob("*.*"), ROOT / "LICENSE-text", ROOT / "CITATION.cff"]):
-            name = "data/" + (path.relative_to(DATA).as_posix() if DATA in path.parents else path.name)
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    shutil.copy(BUILD / "data.zip", html)
+
+
+def list_addresses():
+    """Add the built book's new addresses to the list of those that it keeps for good; return the exit status."""
+    from .versions import ANCHORS, list_anchors
+
+    print(f"{list_anchors(BUILD / 'html')} addresses are new in {ANCHORS}")
+    return 0
 
 
 def execute():
@@ -129,4 +143,4 @@ def execute():
     return 0
 
 
-sys.exit(execute() if sys.argv[1:] == ["execute"] else build())
+sys.exit({"execute": execute, "anchors": list_addresses}.get("".join(sys.argv[1:]), build)())

@@ -45,4 +45,11 @@
   }
   drawer("__navigation", "Contents of the book", ".sidebar-drawer");
   drawer("__toc", "Contents of this page", ".toc-drawer");
+
+  // An address that was cited before what it names moved to another page.
+  if (location.hash && !document.getElementById(decodeURIComponent(location.hash.slice(1)))) {
+    var moved = document.createElement("script");
+    moved.src = document.documentElement.dataset.content_root + "moved.js";
+    document.head.append(moved);
+  }
 })();

@@ -1,0 +1,122 @@
+"""Files for machines that follow or read the book: the feed of corrections, llms.txt, robots.txt, and a sitemap.
+
+The protocol of sitemaps takes full addresses only, so there is one once ``CITATION.cff`` names a ``url``, not before.
+"""
+
+import posixpath
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pandas as pd
+
+from .cite import AUTHORS, CITATION
+from .register import address, data
+from .versions import FEED, key, subject, withdrawal_key, words
+
+ATOM, SITEMAP = "http://www.w3.org/2005/Atom", "http://www.sitemaps.org/schemas/sitemap/0.9"
+TITLE = f"Corrections to {CITATION['title']}"
+
+
+def _place(page):
+    """Return the full address of a page where the book has one, or its address within the book."""
+    return posixpath.join(CITATION["url"], page) if "url" in CITATION else page
+
+
+def _tree(tag, namespace):
+    """Return an element and a function that adds a child of the same vocabulary to an element."""
+    def add(parent, tag, text=None, **attributes):
+        child = ET.SubElement(parent, f"{{{namespace}}}{tag}", attributes)
+        child.text = text
+        return child
+
+    return ET.Element(f"{{{namespace}}}{tag}"), add
+
+
+def _write(root, namespace, path):
+    ET.register_namespace("", namespace)
+    ET.indent(root, "")
+    ET.ElementTree(root).write(path, "utf-8", xml_declaration=True)
+
+
+def corrections():
+    """Return the corrections and withdrawals, newest first, as (identifier, day, title, words, address)."""
+    found = []
+    for row in data().corrections.itertuples():
+        place, title = subject(row)
+        found.append((key(row), row.corrected_on, f"Corrected: {title}", words(row), f"register/{place}" if place else "register/changes.html"))
+    for row in data().retired.itertuples():
+        found.append((withdrawal_key(row), row.retired_on, f"Withdrawn: {row.event_id}", row.reason, f"register/{address('event', row.event_id)}"))
+    return sorted(found, key=lambda entry: (entry[1], str(entry[0])), reverse=True)
+
+
+def atom():
+    """Return the Atom feed (RFC 4287) of every correction and withdrawal."""
+    feed, add = _tree("feed", ATOM)
+    entries = corrections()
+    add(feed, "id", FEED.urn)
+    add(feed, "title", TITLE)
+    add(feed, "updated", _moment(entries[0][1]))
+    for author in AUTHORS:
+        add(add(feed, "author"), "name", author)
+    add(feed, "rights", CITATION["license"])
+    add(feed, "link", rel="self", type="application/atom+xml", href=_place("corrections.atom"))
+    add(feed, "link", rel="alternate", type="text/html", href=_place("register/changes.html"))
+    for name, day, title, said, place in entries:
+        entry = add(feed, "entry")
+        add(entry, "id", name.urn)
+        add(entry, "title", title)
+        add(entry, "updated", _moment(day))
+        add(entry, "link", rel="alternate", type="text/html", href=_place(place))
+        add(entry, "content", said, type="text")
+    return feed
+
+
+def _moment(day):
+    return f"{pd.Timestamp(day):%Y-%m-%d}T00:00:00Z"
+
+
+def sitemap(pages):
+    """Return the sitemap of ``pages``, as the protocol 0.9 has it."""
+    root, add = _tree("urlset", SITEMAP)
+    for page in pages:
+        add(add(root, "url"), "loc", _place("" if page == "index.html" else page))
+    return root
+
+
+def llms(app):
+    """Return what a reader of plain text needs to know of the book, after llmstxt.org: each page in reading order."""
+    env = app.env
+    lines = [f"# {CITATION['title']}", "", f"> {CITATION['abstract']}", "", f"Version {CITATION['version']}, {CITATION['date-released']}, {CITATION['license']}.", ""]
+    notebooks = {page: f"notebooks/{Path(env.doc2path(page)).name}" for page in app.builder.relations if env.doc2path(page).endswith(".ipynb")}
+    lines += ["## Chapters", "", "Each as a notebook: prose in Markdown, code, and the outputs as text.", ""]
+    lines += [f"- [{env.titles[page].astext()}]({_place(notebook)}): the page is {_place(page + '.html')}" for page, notebook in notebooks.items()]
+    lines += ["", "## Data", ""]
+    lines += [f"- [data.zip]({_place('data.zip')}): tables in CSV; datapackage.json in it describes every table and column"]
+    lines += ["", "## Record", ""]
+    lines += [f"- [{env.titles[page].astext()}]({_place(page + '.html')})" for page in app.builder.relations if page.startswith("register/")]
+    return "\n".join(lines) + "\n"
+
+
+def _announce(app, docname, template, context, doctree):
+    up = "../" * docname.count("/")
+    context["metatags"] = context.get("metatags", "") + f'<link rel="alternate" type="application/atom+xml" title="{TITLE}" href="{up}corrections.atom">'
+
+
+def _finish(app, error):
+    if error or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    _write(atom(), ATOM, out / "corrections.atom")
+    (out / "llms.txt").write_text(llms(app), encoding="utf-8")
+    robots = "User-agent: *\nAllow: /\n"
+    if "url" in CITATION:
+        figures = sorted(f"figures/{name}.html" for page in app.builder.relations for name in app.env.metadata[page].get("figures", ()))
+        _write(sitemap([*(f"{page}.html" for page in app.builder.relations), *figures]), SITEMAP, out / "sitemap.xml")
+        robots += f"Sitemap: {_place('sitemap.xml')}\n"
+    (out / "robots.txt").write_text(robots, encoding="utf-8")
+
+
+def setup(app):
+    """Announce the feed on every page, and write the files."""
+    app.connect("html-page-context", _announce)
+    app.connect("build-finished", _finish)
