@@ -1,4 +1,4 @@
-.PHONY: book pdf test audit links serve data notebooks simulations lock clean distclean
+.PHONY: book pdf anchors test audit links serve data notebooks simulations lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -18,6 +18,9 @@ test: $(READY)
 
 pdf: book                 # the whole book on paper: _build/so-much-for-iranian-retribution.pdf
 	@$(RUN) retribution.book.paper
+
+anchors: book             # after a page, figure, event or source came in: list its address, which is kept from then on
+	@$(RUN) retribution.book anchors
 
 serve: book
 	@echo "Serving on http://127.0.0.1:8000 (stop with Ctrl-C)"

@@ -47,6 +47,8 @@ def test_versions_and_licence_agree():
     assert len(versions) == 1
     assert CFF["license"] == package["licenses"][0]["name"] == "CC-BY-4.0"
     assert "doi" not in json.dumps(CFF, default=str)
+    newest = re.search(r"^## \[([\d.]+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert newest.groups() == (CFF["version"], str(CFF["date-released"]))
 
 
 def test_citation_file_is_valid():

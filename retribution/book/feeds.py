@@ -83,6 +83,11 @@ def sitemap(pages):
     return root
 
 
+def robots():
+    """Return ``robots.txt``: everything may be read; where the sitemap is, if there is one."""
+    return "User-agent: *\nAllow: /\n" + (f"Sitemap: {_place('sitemap.xml')}\n" if "url" in CITATION else "")
+
+
 def llms(app):
     """Return what a reader of plain text needs to know of the book, after llmstxt.org: each page in reading order."""
     env = app.env
@@ -108,12 +113,10 @@ def _finish(app, error):
     out = Path(app.outdir)
     _write(atom(), ATOM, out / "corrections.atom")
     (out / "llms.txt").write_text(llms(app), encoding="utf-8")
-    robots = "User-agent: *\nAllow: /\n"
     if "url" in CITATION:
         figures = sorted(f"figures/{name}.html" for page in app.builder.relations for name in app.env.metadata[page].get("figures", ()))
         _write(sitemap([*(f"{page}.html" for page in app.builder.relations), *figures]), SITEMAP, out / "sitemap.xml")
-        robots += f"Sitemap: {_place('sitemap.xml')}\n"
-    (out / "robots.txt").write_text(robots, encoding="utf-8")
+    (out / "robots.txt").write_text(robots(), encoding="utf-8")
 
 
 def setup(app):
