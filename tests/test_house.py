@@ -51,12 +51,6 @@ def test_versions_and_licence_agree():
     assert newest.groups() == (CFF["version"], str(CFF["date-released"]))
 
 
-def test_citation_file_is_valid():
-    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.citation-file-format", str(ROOT / "CITATION.cff")]
-    done = subprocess.run(check, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_every_quarter_with_an_event_has_its_page():
     events = retribution.load().events
     quarters = {f"{day.year}-q{day.quarter}" for day in events["date_start"]}

@@ -17,8 +17,9 @@ from jupyter_cache.executors import load_executor
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from .. import DATA, DataError, load
+from .. import DATA, DataError
 from ..dataset import quarter
+from . import formats, register
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build"
@@ -29,7 +30,7 @@ def build():
     """Check the data, run what changed, build the pages; return the exit status."""
     start = time.perf_counter()
     try:
-        data = load()
+        data = register.data()
     except DataError as error:
         print(error, f"The book was not built: data/ breaks its descriptor in {len(error.problems)} place(s).", sep="\n", file=sys.stderr)
         return 1
@@ -94,10 +95,12 @@ def _run_into_cache():
 
 
 def _pack():
-    """Write the archive of the data, whose bytes depend on its files alone; pages name its hash."""
+    """Write the folder of the data and its archive, whose bytes depend on its files alone; pages name its hash."""
+    shutil.rmtree(BUILD / "data", ignore_errors=True)
+    formats.write(BUILD / "data")
     with zipfile.ZipFile(BUILD / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted([*DATA.rglob("*.*"), ROOT / "LICENSE-text", ROOT / "CITATION.cff"]):
-            name = "data/" + (path.relative_to(DATA).as_posix() if DATA in path.parents else path.name)
+        for path in sorted(path for path in (BUILD / "data").rglob("*") if path.is_file()):
+            name = path.relative_to(BUILD).as_posix()
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
@@ -107,6 +110,7 @@ def _copy_downloads():
     (html / "notebooks").mkdir()
     for path in NOTEBOOKS:
         shutil.copy(path, html / "notebooks")
+    shutil.copytree(BUILD / "data", html / "data")
     shutil.copy(BUILD / "data.zip", html)
 
 

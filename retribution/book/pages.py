@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from . import cite
+from . import cite, formats
 from .cite import CITATION
 from .register import address, data
 
@@ -50,6 +50,8 @@ def _finish(app, docname, template, context, doctree):
     graph = [cite.schema_book(cite.chapters(app.env))] if entry["type"] == "book" else [cite.schema_chapter(entry, words, up)]
     if docname == "register/claims":
         graph += cite.schema_reviews(data().claims)
+    if docname == "chapters/cite":
+        graph.append(formats.schema_org(up))
     context["metatags"] = context.get("metatags", "") + cite.tags(entry, words, up) + cite.linked(graph)
     if doctree and docname != "chapters/cite":
         context["body"] += f'<section id="cite-this">{cite.box(entry, _history(about))}</section>'

@@ -1,0 +1,268 @@
+"""The dataset described for other tools: a function a format, all from ``datapackage.json`` and ``CITATION.cff``.
+
+The records stand beside the tables, in ``data/`` of the built book and of ``data.zip``. No address and no DOI has been
+given to the dataset yet: what identifies it is the SHA-256 of ``datapackage.json``, which holds that of every table.
+
+There is no ``.zenodo.json``. Zenodo reads title, abstract, authors, keywords, licence and message from the CFF, and
+version and day from the release; it ignores the CFF where a ``.zenodo.json`` is, so a second record could only drift.
+The one thing lost is the CFF's ``type``: Zenodo files a release as software, to be set to dataset in its form, once.
+"""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+from ..dataset import DATA, MEASURES
+from . import cite
+from .cite import AUTHORS, BOOK, CITATION, FINGERPRINT, LICENCE
+from .register import data as dataset
+
+# What can be downloaded: the name, what it is for, where it is in the built book.
+DOWNLOADS = [
+    ("Everything", "the tables and all the records below in one archive", "data.zip"),
+    ("Data Package 2.0", "every column, key, rule and hash; for frictionless and this book's own loader", "data/datapackage.json"),
+    ("CSV on the Web", "types and keys of the tables, for readers of linked data", "data/csvw-metadata.json"),
+    ("Croissant 1.1", "types and keys of the tables, for machine learning", "data/croissant.json"),
+    ("RO-Crate 1.2", "every file in the folder, for research archives", "data/ro-crate-metadata.json"),
+    ("DataCite 4.5", "the record to deposit where a DOI is registered", "data/datacite.json"),
+    ("Citation File Format 1.2", "title, authors, version and licence, for GitHub, Zenodo and Zotero", "data/CITATION.cff"),
+    ("Licence", "the terms for text, figures and data", "data/LICENSE-text"),
+]
+
+
+def _tables():
+    return [resource for resource in dataset().descriptor["resources"] if resource["format"] == "csv"]
+
+
+def _hash(resource):
+    return resource["hash"].removeprefix("sha256:")
+
+
+def _period():
+    events = dataset().events
+    return f"{events['date_start'].min():%Y-%m-%d}/{events['date_end'].max():%Y-%m-%d}"
+
+
+def _countries():
+    """Return the countries of the events' places, those with most events first."""
+    events = dataset().events.merge(dataset().places, on="place_id")
+    return [country for country, _ in Counter(events["country"]).most_common()]
+
+
+def _measures():
+    """Return each measure with its unit and description: those of the reports, then the series, which have only a unit."""
+    fields = {field["name"]: field for table in _tables() for field in table["schema"]["fields"]}
+    measures = {name: (fields[f"{name}_low"]["unit"], fields[f"{name}_low"]["description"]) for name in MEASURES}
+    units = dataset().series.groupby("series_id", observed=True)["unit"].unique()
+    return measures | {name: (unit[0] if len(unit) == 1 else None, None) for name, unit in units.items()}
+
+
+def _references(resource):
+    """Return (column, table, column there) of each reference to a key that is unique there, as both standards demand."""
+    keys = {table["name"]: table["schema"].get("primaryKey") for table in _tables()}
+    refers = [(key["fields"], key["reference"]["resource"] or resource["name"], key["reference"]["fields"]) for key in resource["schema"].get("foreignKeys", [])]
+    return [(own[0], table, other[0]) for own, table, other in refers if keys[table] == other]
+
+
+def _files(base):
+    """Return the files of the data package as schema.org writes them, their addresses beginning with ``base``."""
+    return [
+        {"@id": resource["path"], "name": resource["path"], "description": resource["description"], "encodingFormat": resource["mediatype"]}
+        | {"contentUrl": base + resource["path"], "contentSize": f"{resource['bytes']} B", "sha256": _hash(resource)}
+        | ({"license": f"https://spdx.org/licenses/{resource['licenses'][0]['name']}"} if "licenses" in resource else {})
+        for resource in dataset().descriptor["resources"]
+    ]
+
+
+def _about(book="#book"):
+    """Return what schema.org says of the dataset, its files aside; every part has an ``@id``, the book ``book``."""
+    descriptor = dataset().descriptor
+    creators = [
+        {"@id": author.get("orcid", f"#author-{number}")}
+        | ({"@type": "Organization", "name": name} if "name" in author else {"@type": "Person", "name": name, "givenName": author["given-names"], "familyName": author["family-names"]})
+        for number, (author, name) in enumerate(zip(CITATION["authors"], AUTHORS), 1)
+    ]
+    measures = [
+        {"@id": f"#measure-{name}", "@type": "PropertyValue", "name": name.replace("_", " "), "unitText": unit, "description": description}
+        for name, (unit, description) in _measures().items()
+    ]
+    return {
+        "@type": "Dataset",
+        "name": descriptor["title"],
+        "description": descriptor["description"],
+        "creator": creators,
+        "publisher": creators,
+        "version": CITATION["version"],
+        "datePublished": str(CITATION["date-released"]),
+        "license": LICENCE,
+        "isAccessibleForFree": True,
+        "inLanguage": "en",
+        "keywords": CITATION["keywords"],
+        "identifier": {"@id": "#fingerprint", "@type": "PropertyValue", "propertyID": "SHA-256 of datapackage.json", "value": FINGERPRINT},
+        "isPartOf": {"@id": book, "@type": "Book", "name": BOOK},
+        "temporalCoverage": _period(),
+        "spatialCoverage": [{"@id": f"#place-{number}", "@type": "Place", "name": country} for number, country in enumerate(_countries(), 1)],
+        "variableMeasured": [{key: value for key, value in measure.items() if value} for measure in measures],
+    }
+
+
+def schema_org(up=""):
+    """Return the dataset as schema.org's Dataset, for a page that is ``up`` from the root of the book, such as "../"."""
+    base = cite.address("") or up
+    whole = {"@type": "DataDownload", "name": "data.zip", "encodingFormat": "application/zip", "contentUrl": f"{base}data.zip"}
+    return _about(f"{base}index.html") | {"distribution": [whole, *({"@type": "DataDownload"} | file for file in _files(f"{base}data/"))]}
+
+
+def csvw():
+    """Return the tables as CSV on the Web describes them."""
+    def datatype(field):
+        rules = field.get("constraints", {})
+        if field["type"] == "string":
+            form = "|".join(rules["enum"]) if "enum" in rules else rules.get("pattern")
+            return {"base": "string"} | ({"format": form} if form else {}) | ({"maxLength": rules["maxLength"]} if "maxLength" in rules else {})
+        limits = {"minimum": min(rules["enum"]), "maximum": max(rules["enum"])} if "enum" in rules else {key: rules[key] for key in ("minimum", "maximum") if key in rules}
+        form = {"boolean": {"format": "true|false"}, "date": {"format": "yyyy-MM-dd"}}.get(field["type"], {})
+        return {"base": "decimal" if field["type"] == "number" else field["type"]} | form | limits
+
+    def table(resource):
+        schema = resource["schema"]
+        columns = [
+            {"name": field["name"], "titles": field["name"], "datatype": datatype(field), "dc:description": field["description"]}
+            | ({"required": True} if field.get("constraints", {}).get("required") else {})
+            | ({"schema:unitText": field["unit"]} if "unit" in field else {})
+            for field in schema["fields"]
+        ]
+        return {
+            "url": resource["path"],
+            "dc:title": resource["title"],
+            "dc:description": resource["description"],
+            "schema:sha256": _hash(resource),
+            "schema:contentSize": f"{resource['bytes']} B",
+            "tableSchema": {
+                "columns": columns,
+                **({"primaryKey": schema["primaryKey"]} if "primaryKey" in schema else {}),
+                "foreignKeys": [{"columnReference": own, "reference": {"resource": f"{name}.csv", "columnReference": other}} for own, name, other in _references(resource)],
+            },
+        }
+
+    descriptor = dataset().descriptor
+    return {
+        "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
+        "dc:title": descriptor["title"],
+        "dc:description": descriptor["description"],
+        "dc:creator": AUTHORS,
+        "dc:issued": {"@value": str(CITATION["date-released"]), "@type": "xsd:date"},
+        "dc:license": {"@id": LICENCE},
+        "dc:isPartOf": BOOK,
+        "dc:identifier": f"sha256:{FINGERPRINT}",
+        "schema:version": CITATION["version"],
+        "tables": [table(resource) for resource in _tables()],
+    }
+
+
+CROISSANT_TERMS = "arrayShape citeAs column containedIn equivalentProperty extract field fileObject fileProperty fileSet format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated replace samplingRate separator source subField transform"
+CROISSANT_CONTEXT = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    **{term: f"cr:{term}" for term in CROISSANT_TERMS.split()},
+}
+CROISSANT_TYPES = {"string": "sc:Text", "date": "sc:Date", "integer": "sc:Integer", "number": "sc:Float", "boolean": "sc:Boolean"}
+
+
+def croissant():
+    """Return the dataset as Croissant: its files by hash, and a record set a table."""
+    def fields(resource):
+        name = resource["name"]
+        refers = {own: (f"{table}.csv", other) for own, table, other in _references(resource)}
+        return [
+            {"@type": "cr:Field", "@id": f"{name}/{field['name']}", "name": field["name"], "description": field["description"], "dataType": CROISSANT_TYPES[field["type"]]}
+            | {"source": {"fileObject": {"@id": resource["path"]}, "extract": {"column": field["name"]}}}
+            | ({"references": {"fileObject": {"@id": refers[field["name"]][0]}, "extract": {"column": refers[field["name"]][1]}}} if field["name"] in refers else {})
+            for field in resource["schema"]["fields"]
+        ]
+
+    records = [
+        {"@type": "cr:RecordSet", "@id": table["name"], "name": table["name"], "description": table["description"]}
+        | ({"key": [{"@id": f"{table['name']}/{column}"} for column in table["schema"]["primaryKey"]]} if "primaryKey" in table["schema"] else {})
+        | {"field": fields(table)}
+        for table in _tables()
+    ]
+    files = [{"@type": "cr:FileObject"} | file for file in _files("")]
+    return {"@context": CROISSANT_CONTEXT} | _about() | {"conformsTo": "http://mlcommons.org/croissant/1.1", "citeAs": cite.bibtex([cite.dataset()]), "distribution": files, "recordSet": records}
+
+
+def ro_crate():
+    """Return the folder as RO-Crate: one flat list of the dataset, its files, and whoever and whatever they name."""
+    entities = {}
+
+    def flat(thing):
+        if isinstance(thing, list):
+            return [flat(part) for part in thing]
+        if not isinstance(thing, dict):
+            return thing
+        entities[thing["@id"]] = {key: flat(value) for key, value in thing.items()}
+        return {"@id": thing["@id"]}
+
+    descriptor = dataset().descriptor
+    licence = {"@id": LICENCE, "@type": "CreativeWork", "name": descriptor["licenses"][0]["title"], "identifier": CITATION["license"]}
+    records = [
+        {"@id": path.removeprefix("data/"), "@type": "File", "name": name, "description": what, "encodingFormat": "application/json" if path.endswith("json") else "text/plain"}
+        for name, what, path in DOWNLOADS
+        if path.startswith("data/") and "ro-crate" not in path
+    ]
+    files = [{"@type": "File"} | {key: value for key, value in file.items() if key != "contentUrl"} for file in _files("")]
+    flat({"@id": "./"} | _about() | {"license": licence, "hasPart": files + records})
+    about = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": {"@id": "https://w3id.org/ro/crate/1.2"}, "about": {"@id": "./"}}
+    return {"@context": "https://w3id.org/ro/crate/1.2/context", "@graph": [about, *entities.values()]}
+
+
+def datacite():
+    """Return the record that a registrar of DOIs would be given, without a DOI."""
+    data = dataset()
+    creators = [
+        {"name": name, "nameType": "Organizational"} if "name" in author
+        else {"name": f"{author['family-names']}, {author['given-names']}", "nameType": "Personal", "givenName": author["given-names"], "familyName": author["family-names"]}
+        for author, name in zip(CITATION["authors"], AUTHORS)
+    ]
+    issued = str(CITATION["date-released"])
+    resources = data.descriptor["resources"]
+    return {
+        "schemaVersion": "http://datacite.org/schema/kernel-4",
+        "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Data Package"},
+        "creators": creators,
+        "titles": [{"title": data.descriptor["title"]}],
+        "publisher": {"name": "; ".join(AUTHORS)},
+        "publicationYear": issued[:4],
+        "dates": [{"date": issued, "dateType": "Issued"}, {"date": _period(), "dateType": "Other", "dateInformation": "Days covered"}],
+        "language": "en",
+        "version": CITATION["version"],
+        "subjects": [{"subject": word} for word in CITATION["keywords"]],
+        "descriptions": [{"description": data.descriptor["description"], "descriptionType": "Abstract"}],
+        "rightsList": [{"rights": data.descriptor["licenses"][0]["title"], "rightsUri": LICENCE, "rightsIdentifier": CITATION["license"], "rightsIdentifierScheme": "SPDX", "schemeUri": "https://spdx.org/licenses/"}],
+        "geoLocations": [{"geoLocationPlace": country} for country in _countries()],
+        "alternateIdentifiers": [{"alternateIdentifier": FINGERPRINT, "alternateIdentifierType": "SHA-256 of datapackage.json"}]
+        + [{"alternateIdentifier": _hash(resource), "alternateIdentifierType": f"SHA-256 of {resource['path']}"} for resource in resources],
+        "sizes": [f"{resource['path']}: {resource['bytes']} B" for resource in resources],
+        "formats": sorted({resource["mediatype"] for resource in resources}),
+        "relatedItems": [{"relationType": "IsPartOf", "relatedItemType": "Book", "titles": [{"title": BOOK}]}],
+    }
+
+
+def write(folder):
+    """Put the tables, the licence, the CFF and every record into ``folder``, which must not exist."""
+    folder = Path(shutil.copytree(DATA, folder))
+    for name in ("CITATION.cff", "LICENSE-text"):
+        shutil.copy(DATA.parent / name, folder)
+    for name, record in {"csvw-metadata": csvw, "croissant": croissant, "ro-crate-metadata": ro_crate, "datacite": datacite}.items():
+        (folder / f"{name}.json").write_text(json.dumps(record(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
