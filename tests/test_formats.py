@@ -201,8 +201,8 @@ def test_every_record_says_what_the_files_say(folder, said_by):
 
 def test_every_measure_is_named(folder):
     measures = {measure["name"]: measure.get("unitText") for measure in extruct_reads(folder)["variableMeasured"]}
-    assert measures["killed"] == measures["wounded"] == "people" and measures["uranium stock"] == "kg U"
-    assert {name.replace("_", " ") for name in {row["series_id"] for row in cells("series.csv")}} <= set(measures)
+    assert measures["killed_low"] == measures["wounded_high"] == "people" and measures["uranium_stock"] == "kg U"
+    assert {row["series_id"] for row in cells("series.csv")} <= set(measures)
 
 
 def test_no_address_and_no_doi_is_invented(folder):

@@ -51,11 +51,11 @@ def _countries():
 
 
 def _measures():
-    """Return each measure with its unit and description: those of the reports, then the series, which have only a unit."""
-    fields = {field["name"]: field for table in _tables() for field in table["schema"]["fields"]}
-    measures = {name: (fields[f"{name}_low"]["unit"], fields[f"{name}_low"]["description"]) for name in MEASURES}
+    """Return what is measured, by its name in the tables: columns of the reports, and series, which have no description."""
+    fields = {field["name"]: field for field in next(table for table in _tables() if table["name"] == "reports")["schema"]["fields"]}
+    columns = {name: (fields[name]["unit"], fields[name]["description"]) for measure in MEASURES for name in (f"{measure}_low", f"{measure}_high")}
     units = dataset().series.groupby("series_id", observed=True)["unit"].unique()
-    return measures | {name: (unit[0] if len(unit) == 1 else None, None) for name, unit in units.items()}
+    return columns | {name: (unit[0] if len(unit) == 1 else None, None) for name, unit in units.items()}
 
 
 def _references(resource):
@@ -84,7 +84,7 @@ def _about(book="#book"):
         for number, (author, name) in enumerate(zip(CITATION["authors"], AUTHORS), 1)
     ]
     measures = [
-        {"@id": f"#measure-{name}", "@type": "PropertyValue", "name": name.replace("_", " "), "unitText": unit, "description": description}
+        {"@id": f"#measure-{name}", "@type": "PropertyValue", "name": name, "unitText": unit, "description": description}
         for name, (unit, description) in _measures().items()
     ]
     return {

@@ -1,8 +1,8 @@
 """Measure the built book: ``python tests/audit/audit.py [PAGE ...]``; every page where none is named.
 
-HTML by vnu, accessibility by axe in both themes on phone and desktop, and Lighthouse on phone and desktop from a
-server that compresses. Prints what falls short and a table, keeps the table in results.csv, and returns 1 where
-anything falls short. A page takes about a minute on an idle machine; a busy one spoils the times.
+HTML by vnu, CITATION.cff by cffconvert, accessibility by axe in both themes on phone and desktop, and Lighthouse on
+phone and desktop from a server that compresses. Prints what falls short and a table, keeps the table in results.csv,
+and returns 1 where anything falls short. A page takes about a minute on an idle machine; a busy one spoils the times.
 """
 
 import csv
@@ -50,6 +50,16 @@ def validated(names):
     return [line.replace(f"file:{HTML}/", "") for line in done.stdout.splitlines()]
 
 
+def cited():
+    """Return what cffconvert finds wrong with CITATION.cff; it runs apart, since it wants an older jsonschema than the rest."""
+    apart = TOOLS / "cffconvert-2.0.0"
+    if not (apart / "bin" / "cffconvert").exists():
+        subprocess.run([sys.executable, "-m", "venv", apart], check=True)
+        subprocess.run([apart / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "cffconvert==2.0.0"], check=True)
+    done = subprocess.run([apart / "bin" / "cffconvert", "--validate", "-i", ROOT / "CITATION.cff"], capture_output=True, text=True)
+    return [] if done.returncode == 0 else [(done.stdout + done.stderr).strip()]
+
+
 def accessible(names, address):
     """Return axe's violations, as lines."""
     found = []
@@ -93,6 +103,9 @@ def main():
         sys.exit(f"The book has no page {', '.join(sorted(unknown))}")
     failures = validated(names)
     print(f"vnu: {len(failures)} errors on {len(names)} pages", *failures, sep="\n", flush=True)
+    found = cited()
+    print(f"cffconvert: {len(found)} errors in CITATION.cff", *found, sep="\n", flush=True)
+    failures += found
     with served() as address:
         found = accessible(names, address)
         print(f"axe: {len(found)} violations on {len(names)} pages in 4 variants", *found, sep="\n", flush=True)
