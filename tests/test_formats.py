@@ -29,7 +29,8 @@ PACKAGE = json.loads((ROOT / "data" / "datapackage.json").read_text(encoding="ut
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("formats") / "data"
     formats.write(folder)
-    (folder / "page.html").write_text(cite.linked([formats.schema_org()]), encoding="utf-8")
+    archive = Path(shutil.make_archive(folder.parent / "data", "zip", folder))
+    (folder / "page.html").write_text(cite.linked([formats.schema_org(archive)]), encoding="utf-8")
     return folder
 
 
@@ -212,20 +213,20 @@ def test_no_address_and_no_doi_is_invented(folder):
     assert not re.search(r'"doi"|\b10\.\d{4,}/', text, re.I)
 
 
-def test_files_are_addressed_by_the_page_or_by_the_published_address(monkeypatch):
+def test_files_are_addressed_by_the_page_or_by_the_published_address(folder, monkeypatch):
     def addresses():
-        return [file["contentUrl"] for file in formats.schema_org("../")["distribution"]]
+        return [file["contentUrl"] for file in formats.schema_org(folder.parent / "data.zip", "../")["distribution"]]
 
     assert addresses()[:2] == ["../data.zip", "../data/events.csv"]
     monkeypatch.setitem(formats.CITATION, "url", "https://example.org/book/")
     assert addresses()[:2] == ["https://example.org/book/data.zip", "https://example.org/book/data/events.csv"]
 
 
-def test_a_person_is_described_as_a_person(monkeypatch):
+def test_a_person_is_described_as_a_person(folder, monkeypatch):
     person = {"given-names": "Ada", "family-names": "Lovelace", "orcid": "https://orcid.org/0000-0002-1825-0097"}
     monkeypatch.setitem(formats.CITATION, "authors", [person])
     monkeypatch.setattr(formats, "AUTHORS", ["Ada Lovelace"])
     creator = {"@id": person["orcid"], "@type": "Person", "name": "Ada Lovelace", "givenName": "Ada", "familyName": "Lovelace"}
-    assert formats.schema_org()["creator"] == [creator] and creator in formats.ro_crate()["@graph"]
+    assert formats.schema_org(folder.parent / "data.zip")["creator"] == [creator] and creator in formats.ro_crate()["@graph"]
     schema45.validator.validate(formats.datacite())
     assert formats.datacite()["creators"][0]["name"] == "Lovelace, Ada"

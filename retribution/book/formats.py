@@ -8,6 +8,7 @@ version and day from the release; it ignores the CFF where a ``.zenodo.json`` is
 The one thing lost is the CFF's ``type``: Zenodo files a release as software, to be set to dataset in its form, once.
 """
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -107,10 +108,12 @@ def _about(book="#book"):
     }
 
 
-def schema_org(up=""):
-    """Return the dataset as schema.org's Dataset, for a page that is ``up`` from the root of the book, such as "../"."""
+def schema_org(archive, up=""):
+    """Return the dataset as schema.org's Dataset, with the file ``archive`` that is ``data.zip``, for a page that is ``up`` from the root of the book, such as "../"."""
     base = cite.address("") or up
+    content = archive.read_bytes()
     whole = {"@type": "DataDownload", "name": "data.zip", "encodingFormat": "application/zip", "contentUrl": f"{base}data.zip"}
+    whole |= {"contentSize": f"{len(content)} B", "sha256": hashlib.sha256(content).hexdigest()}
     return _about(f"{base}index.html") | {"distribution": [whole, *({"@type": "DataDownload"} | file for file in _files(f"{base}data/"))]}
 
 

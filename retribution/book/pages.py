@@ -51,7 +51,7 @@ def _finish(app, docname, template, context, doctree):
     if docname == "register/claims":
         graph += cite.schema_reviews(data().claims)
     if docname == "chapters/cite":
-        graph.append(formats.schema_org(up))
+        graph.append(formats.schema_org(Path(app.outdir).parent / "data.zip", up))
     context["metatags"] = context.get("metatags", "") + cite.tags(entry, words, up) + cite.linked(graph)
     if doctree and docname != "chapters/cite":
         context["body"] += f'<section id="cite-this">{cite.box(entry, _history(about))}</section>'
