@@ -363,7 +363,11 @@ class _Search(Domain):
 
     name = "register"
     label = "Register"
-    object_types = {"event": ObjType("event"), "claim": ObjType("claim"), "actor": ObjType("person or group"), "place": ObjType("place")}
+    people = {  # who is searched for and is no party of the dataset: the event that tells of the death
+        "Abu Mahdi al-Muhandis": "2020-01-03-soleimani-muhandis-killed",
+        "Qassem Soleimani": "2020-01-03-soleimani-muhandis-killed",
+    }
+    object_types = {"person": ObjType("person"), "event": ObjType("event"), "claim": ObjType("claim"), "actor": ObjType("person or group"), "place": ObjType("place")}
 
     def get_type_name(self, type, primary=False):
         """Return the name of a kind of entry as the search shows it."""
@@ -374,7 +378,7 @@ class _Search(Domain):
         return []
 
     def get_objects(self):
-        """Yield each event by its title, claim by its words, party and place by name and aliases."""
+        """Yield each event by its title, claim by its words, party and place by name and aliases, and people."""
         for kind, words, rank in (("event", "title", 1), ("claim", "claim", 0), ("actor", "name", 0), ("place", "name", 0)):
             for row in getattr(data(), kind + "s").itertuples():
                 name = getattr(row, f"{kind}_id")
@@ -385,6 +389,9 @@ class _Search(Domain):
                 elif pd.notna(getattr(row, "aliases", pd.NA)):
                     text += f" ({row.aliases.replace('|', ', ')})"
                 yield f"{kind}:{name}", text, kind, f"register/{page}", anchor, rank
+        for number, (person, event) in enumerate(self.people.items()):
+            page, _, anchor = address("event", event).partition(".html#")
+            yield f"person:{number}", f"{person}, killed on {when(index().events.loc[event])}", "person", f"register/{page}", anchor, 0
 
 
 def _rank_search(app, docname, template, context, doctree):
