@@ -28,7 +28,7 @@ WEAPONS = {
     "drone": ("Drone", SKY),
     "other": ("Other", MUTED),
 }
-NEIGHBOURS = [("IRAN", 34.6, 47.4), ("SYRIA", 35.2, 39.2), ("TURKEY", 37.3, 40.5), ("SAUDI ARABIA", 30.2, 41.0), ("JORDAN", 31.7, 38.4), ("KUWAIT", 29.3, 47.65)]
+NEIGHBOURS = [("IRAN", 34.6, 47.4), ("SYRIA", 35.2, 39.2), ("TURKEY", 37.3, 40.5), ("SAUDI ARABIA", 30.2, 41.0), ("JORDAN", 32.35, 38.35), ("KUWAIT", 29.25, 47.37)]
 VERDICTS = {
     "supported": ("Supported", BLUE),
     "partly": ("Partly", PALE),
@@ -200,7 +200,7 @@ def names(rows, always, project):
 
 
 def basemap(data, box, width=WIDTH, height=440):
-    """Return land, Iraqi governorates and names of neighbours within ``box``, and the projection to share.
+    """Return land, Iraqi governorates and names of neighbours within ``box``, and the projection to share; a narrow page has no room for the small ones' names.
 
     ``box`` is (west, south, east, north) in degrees.
     """
@@ -215,6 +215,9 @@ def basemap(data, box, width=WIDTH, height=440):
     iraq = [f for f in data.geo["land"]["features"] if f["properties"]["name"] == "Iraq"]
     home = outline(iraq, fill=HOME, stroke=MUTED, strokeWidth=1.2)
     governorates = outline(data.geo["iraq-governorates"]["features"], fill=None, stroke=RULE, strokeWidth=0.8)
-    inside = [dict(name=n, lat=a, lon=o) for n, a, o in NEIGHBOURS if south < a < north and west < o < east]
-    labels = alt.Chart(alt.InlineData(values=inside)).mark_text(fontSize=11, color=MUTED).encode(longitude="lon:Q", latitude="lat:Q", text="name:N").project(**project)
-    return land + home + governorates + labels, project
+
+    def called(small, **mark):
+        inside = [dict(name=n, lat=a, lon=o) for n, a, o in NEIGHBOURS if south < a < north and west < o < east and (n in ("JORDAN", "KUWAIT")) == small]
+        return alt.Chart(alt.InlineData(values=inside)).mark_text(fontSize=10, color=MUTED, **mark).encode(longitude="lon:Q", latitude="lat:Q", text="name:N").project(**project)
+
+    return land + home + governorates + called(False) + called(True, style="wide"), project

@@ -112,7 +112,7 @@ def _cuts(spec):
     """Return the specification as drawn on a wide and on a narrow page; a map keeps its shape.
 
     The narrow cut is ``NARROW`` wide with its labels, so that a phone shows letters at their size. Marks of the
-    style ``wide`` are left out of it.
+    style ``wide`` are left out of it, and what stands side by side (``concat``) stands in one column.
     """
     return {"wide": spec, "narrow": _narrow(json.dumps(spec))}
 
@@ -137,9 +137,11 @@ def _narrowed(text, width):
             scale = min(1, width / size[0])
             part["projection"]["clipExtent"] = [[0, 0], [size[0] * scale, size[1] * scale]]
             return True
+        if "concat" in part:
+            part["columns"] = 1
         if "layer" in part:
             part["layer"] = [layer for layer in part["layer"] if "wide" not in str(layer.get("mark"))]
-        parts = [p for key in ("layer", "vconcat") for p in part.get(key, [])] + ([part["spec"]] if "spec" in part else [])
+        parts = [p for key in ("layer", "concat", "vconcat") for p in part.get(key, [])] + ([part["spec"]] if "spec" in part else [])
         is_map = [shrink(p, size) for p in parts]
         if "layer" in part and any(is_map) and "width" in part:
             part["height"] = round(size[1] * part["width"] / size[0])

@@ -116,6 +116,15 @@ def test_every_figure_is_in_the_list_with_a_picture_for_each_theme(pages):
         assert f"figures/{name}.svg" in text and f"figures/{name}.dark.svg" in text
 
 
+def test_captions_are_short_and_tables_speak_as_the_charts_do(pages):
+    specs = [json.loads(path.read_text(encoding="utf-8")) for path in (HTML / "figures").glob("*.vl.json")]
+    assert {spec["usermeta"]["name"]: n for spec in specs if (n := len(spec["usermeta"]["caption"].split())) > 60} == {}
+    head = {name: re.findall(r'<th scope="col">([^<]*)</th>', (HTML / "figures" / f"{name}.html").read_text(encoding="utf-8")) for name in ("troops", "verdicts", "tolls")}
+    assert "Worded as" in head["troops"] and "Bound" not in head["troops"]  # from a tooltip
+    assert "Says" in head["verdicts"] and "Verdict" in head["verdicts"]
+    assert {"least", "low"} <= set(head["tolls"])  # the chart calls both Least
+
+
 def test_every_link_of_a_mark_leads_to_an_entry(pages):
     broken = []
     for path in (HTML / "figures").glob("*.js"):
