@@ -85,7 +85,7 @@ def _picture(spec, up):
     """Return the HTML of a still picture in two cuts, and of the controls that will move once it is live."""
     name, title = spec["usermeta"]["name"], html.escape(spec["usermeta"]["title"])
     controls = "".join(_control(param) for param in spec.get("params", []) if "input" in param.get("bind", ()))
-    form = f'<form class="vega-bindings">{controls}</form>' if controls else ""
+    form = f'<form class="vega-bindings">{controls}</form><p class="reset">Point at the figure or tap it to wake its controls.</p>' if controls else ""
     stills = ""
     for cut, draw in _cuts(spec).items():
         still = _still(draw, f"fig-{name}-{cut}")

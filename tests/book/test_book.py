@@ -217,9 +217,9 @@ def test_figures_follow_the_dark_theme(pages, browser):
 @pytest.mark.parametrize(
     "name, controls, before, after",
     [
-        ("explore-stalled", {"fewest": "7"}, ["Contradicted", "Contradicted"], ["Undecidable", "Undecidable"]),
-        ("explore-momentum", {"weight": "2", "agreed": False}, ["Contradicted", "Partly"], ["Partly", "Contradicted"]),
-        ("explore-embassy", {"zone": True}, ["Partly", "Partly"], ["Supported", "Partly"]),
+        ("explore-stalled", {"rule_fewest": "7"}, ["Contradicted", "Contradicted"], ["Undecidable", "Undecidable"]),
+        ("explore-momentum", {"rule_weight": "2", "rule_agreed": False}, ["Contradicted", "Partly"], ["Partly", "Contradicted"]),
+        ("explore-embassy", {"rule_zone": True}, ["Partly", "Partly"], ["Supported", "Partly"]),
     ],
 )
 def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, controls, before, after):
@@ -236,7 +236,10 @@ def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, con
         box.set_checked(value) if isinstance(value, bool) else box.fill(value)
     page.wait_for_timeout(300)
     assert said() == after
-    still.locator(".wide [name=book]").check()
+    still.locator(".wide .reset button").click()
     page.wait_for_timeout(300)
     assert said() == before
+    for control, value in controls.items():
+        box = still.locator(f".wide [name={control}]")
+        assert box.is_checked() is not value if isinstance(value, bool) else box.input_value() != value
     page.context.close()

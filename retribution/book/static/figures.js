@@ -19,6 +19,7 @@
     var name = still.id.replace(/^fig-|-chart$/g, ""), root = still.dataset.root;
     var box = Array.prototype.find.call(still.children, function (cut) { return cut.getClientRects().length; });
     if (!box || box.dataset.live) return;
+    var foot = box.querySelector(".reset");
     box.dataset.live = "pending";
     vega = vega || load(root + "figures/vega.js");
     Promise.all([vega, specs[name] || load(root + "figures/" + name + ".js")]).then(function () {
@@ -26,10 +27,11 @@
       var spec = Object.assign({ datasets: specs[name].datasets }, specs[name][box.className]);
       // The interpreter (ast) evaluates no code, so that a page may forbid eval.
       return window.bookEmbed(live, spec, { renderer: "svg", actions: false, ast: true, tooltip: { theme: "custom" }, loader: { baseURL: root } })
-        .then(function () {
+        .then(function (result) {
           live.querySelector("svg").setAttribute("aria-label", label);
           live.classList.remove("vega-embed");
           box.replaceChildren(live);
+          if (foot) box.append(reset(foot, result.view, spec.params));
           box.dataset.live = "yes";
           still.classList.add("live");
         });
@@ -37,6 +39,18 @@
       delete box.dataset.live;
       console.warn("The still picture stays: " + error.message);
     });
+  }
+  // Vega moves a control when its signal changes.
+  function reset(foot, view, params) {
+    var button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Reset the controls";
+    button.addEventListener("click", function () {
+      params.forEach(function (param) { if (param.bind && param.bind.input) view.signal(param.name, param.value); });
+      view.runAsync();
+    });
+    foot.replaceChildren(button);
+    return foot;
   }
   var tapped;
   document.addEventListener("touchstart", function () {
