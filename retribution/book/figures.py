@@ -227,7 +227,9 @@ def _finish(app, doctree, docname):
         spec = figure["spec"]
         name = spec["usermeta"]["name"]
         number = _number(app, docname, name)
-        code = any("tag_hide-input" in part.get("classes", ()) for part in _parents(figure))
+        cell = next((part for part in _parents(figure) if "tag_hide-input" in part.get("classes", ())), None)
+        if code := cell is not None:
+            cell["classes"].append("has-code-button")
         figure += nodes.raw("", _foot(spec, number, up, code), format="html")
         _write_files(Path(app.outdir), spec, f"{docname}.html#fig-{name}")
         _specs(app)[name] = docname, number, spec

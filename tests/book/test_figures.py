@@ -65,7 +65,13 @@ def test_under_a_finger_the_first_tap_tells_and_the_second_leads(pages, browser)
 
 
 def test_the_tools_give_the_rows_the_pictures_and_the_specification(pages, browser, server):
-    page = opened(browser, "chapters/proxy-attacks.html", server=server)
+    page = opened(browser, "chapters/proxy-attacks.html", server=server, permissions=["clipboard-read", "clipboard-write"])
+    link = page.locator("#fig-weekly .chart-tools").get_by_role("link", name=re.compile("^Link, Fig"))
+    link.click()
+    page.locator("#fig-weekly .chart-tools", has_text="Link copied").wait_for()
+    assert page.locator("[role=status]").inner_text() == link.inner_text() == "Link copied"
+    assert page.evaluate("navigator.clipboard.readText()") == page.url == f"{server}/chapters/proxy-attacks.html#fig-weekly"
+    page.locator("#fig-weekly .chart-tools a", has_text=re.compile("^Link$")).wait_for()
     for text, ext in {"Data": "csv", "SVG": "svg", "PNG": "png", "Specification": "vl.json"}.items():
         with page.expect_download() as download:
             page.locator("#fig-weekly .chart-tools").get_by_role("link", name=re.compile(f"^{text}, Fig")).click()
@@ -81,17 +87,26 @@ def test_code_shows_for_one_figure_and_for_all_and_is_remembered(pages, browser)
     page = opened(browser, "chapters/verdict.html")
     shown = "[...document.querySelectorAll('.cell details.hide')].map(d => d.open)"
     assert not any(page.evaluate(shown))
-    button = page.locator("#fig-board .show-code")
+    button, cell = page.locator("#fig-board .show-code"), page.locator(".cell", has=page.locator("#fig-board"))
     button.click()
-    assert sum(page.evaluate(shown)) == 1 and button.get_attribute("aria-pressed") == "true"
-    assert page.locator(".cell", has=page.locator("#fig-board")).locator("details.hide pre").is_visible()
-    page.locator(".show-all-code").click()
+    assert sum(page.evaluate(shown)) == 1 and button.get_attribute("aria-expanded") == "true"
+    assert cell.locator("details.hide pre").is_visible() and cell.locator("details.hide > summary").is_hidden()
+    all_code = page.locator(".show-all-code")
+    assert (all_code.inner_text(), all_code.get_attribute("aria-expanded")) == ("Show code", "false")
+    all_code.click()
+    assert (all_code.inner_text(), all_code.get_attribute("aria-expanded")) == ("Hide code", "true")
     assert all(page.evaluate(shown))
     page.goto((HTML / "chapters" / "diplomacy.html").as_uri())
     assert all(page.evaluate(shown))
     page.locator(".show-all-code").click()
     page.reload()
     assert not any(page.evaluate(shown))
+    page.context.close()
+    page = opened(browser, "chapters/verdict.html", java_script_enabled=False)
+    cell = page.locator(".cell", has=page.locator("#fig-board"))
+    cell.locator("details.hide > summary").click()
+    assert cell.locator("details.hide pre").is_visible()
+    assert page.locator("#fig-explore-stalled .wide form").is_hidden()  # nothing would wake it
     page.context.close()
 
 

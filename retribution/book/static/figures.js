@@ -70,8 +70,25 @@
     });
   });
 
+  // A figure's link is a plain one; where the browser lets it, it also puts its address on the clipboard, and says so.
+  var said = document.createElement("p");
+  said.className = "unseen";
+  said.setAttribute("role", "status");
+  document.body.append(said);
+  if (navigator.clipboard) document.querySelectorAll(".chart-tools a[href^='#']").forEach(function (link) {
+    link.addEventListener("click", function () {
+      navigator.clipboard.writeText(link.href).then(function () {
+        link.textContent = said.textContent = "Link copied";
+        setTimeout(function () {
+          link.textContent = "Link";
+          said.textContent = "";
+        }, 2000);
+      }, function () {});
+    });
+  });
+
   // The code behind a figure, and behind every figure of the page at once; the second is remembered.
-  function fold(button, open) { button.setAttribute("aria-pressed", String(open)); }
+  function fold(button, open) { button.setAttribute("aria-expanded", String(open)); }
   document.querySelectorAll(".show-code").forEach(function (button) {
     var code = button.closest(".cell").querySelector("details.hide");
     button.hidden = false;
@@ -87,11 +104,12 @@
     var show = function (open) {
       cells.forEach(function (code) { code.open = open; });
       fold(all, open);
+      all.textContent = open ? "Hide code" : "Show code";
     };
     all.hidden = false;
     show(localStorage.getItem("show-code") === "yes");
     all.addEventListener("click", function () {
-      var open = all.getAttribute("aria-pressed") !== "true";
+      var open = all.getAttribute("aria-expanded") !== "true";
       localStorage.setItem("show-code", open ? "yes" : "no");
       show(open);
     });
