@@ -6,6 +6,7 @@ from html import escape
 from .register import best, data, day, index, origins, when
 
 LINK = re.compile(r'<a class="card[^"]*" href="[^"#]*#([^"]+)"')
+NUMBER = re.compile(r'(<a class="card[^"]*" href="[^"#]*#(C\d\d)")(?=>(?:<[^>]+>)*\2<)')  # a claim shown by its number alone
 
 
 def _claim(claim_id):
@@ -29,6 +30,7 @@ def _add(app, docname, template, context, doctree):
     if app.builder.name != "html" or doctree is None:
         return
     cards = ""
+    context["body"] = NUMBER.sub(lambda link: f'{link[1]} aria-label="Claim {link[2]}: {escape(index().claims[link[2]])}"', context["body"])
     for name in dict.fromkeys(LINK.findall(context["body"])):
         card = _claim if name in index().claims else _event if name in index().titles else _source
         cards += f'<div id="card-{name}">{card(name)}</div>'

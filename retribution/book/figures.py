@@ -182,6 +182,26 @@ def _rows(spec):
     return rows, [column for column in dict.fromkeys(column for row in rows for column in row) if column != "link"]
 
 
+def _titles(spec, columns):
+    """Return what a reader calls each column: its title in a tooltip or else on an axis or in a legend; its name where that names no column alone."""
+    found = {column: {"tooltip": set(), "other": set()} for column in columns}
+
+    def look(part):
+        if isinstance(part, list):
+            for inner in part:
+                look(inner)
+        elif isinstance(part, dict):
+            for channel, drawn in part.get("encoding", {}).items():
+                for one in drawn if isinstance(drawn, list) else [drawn]:
+                    if one.get("field") in found and one.get("title"):
+                        found[one["field"]]["tooltip" if channel == "tooltip" else "other"].add(one["title"])
+            look([inner for key, inner in part.items() if key != "datasets"])
+
+    look(spec)
+    titles = {column: min(said) if len(said := kinds["tooltip"] or kinds["other"]) == 1 else column for column, kinds in found.items()}
+    return [title if list(titles.values()).count(title) == 1 else column for column, title in titles.items()]
+
+
 def _csv(spec, where):
     """Return the rows as CSV, under a comment of what they are; text is quoted, so that a # in it is no comment."""
     words, (rows, columns) = spec["usermeta"], _rows(spec)
@@ -302,16 +322,17 @@ def _embed(name, title):
 
 def _table(spec):
     rows, columns = _rows(spec)
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    head = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in _titles(spec, columns))
+    names = next((columns.index(name) for name in ("title", "name", "Claim", "date") if name in columns), 0)  # the column that says which row it is
     body = ""
     for row in rows:
         cells = [html.escape("" if (value := row.get(column)) is None else f"{value:,}" if isinstance(value, int) and column != "year" else str(value)) for column in columns]
         if row.get("link"):
-            at = columns.index("title") if "title" in columns else 0
-            cells[at] = f'<a class="reference internal" href="../{html.escape(_entry(row["link"]))}">{cells[at]}</a>'
-        body += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+            cells[names] = f'<a class="reference internal" href="../{html.escape(_entry(row["link"]))}">{cells[names]}</a>'
+        cells = [f'<th scope="row">{cell}</th>' if at == names else f"<td>{cell}</td>" for at, cell in enumerate(cells)]
+        body += "<tr>" + "".join(cells) + "</tr>"
     words = html.escape(spec["usermeta"]["title"])
-    return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows. Their CSV has columns by their short names.</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 class Figures(SphinxDirective):

@@ -105,8 +105,43 @@ MENDS = [
     (r"<style scoped>.*?</style>", ""),  # pandas' own; no browser knows scoped
     (r'(?<=href=")[^"]*(?:&quot;|[{}])[^"]*', lambda m: quote(html.unescape(m[0]), safe=":/?#[]@!$&'()*+,;=%~")),
     (r'<th( class="[^"]*")?>(?:<p></p>)?</th>', r"<td\1></td>"),
+    (r'<a href="#" class="back-to-top.*?</a>', ""),  # it covers text
     (r'<script(?![^>]* defer)(?=[^>]* src=)', "<script defer"),
 ]
+
+
+# From disk, where the addresses of the page that a host shows in place of a lost one lead nowhere.
+LOST = """<script>
+if (location.protocol === "file:") document.querySelectorAll("[href^='/'], [action^='/']").forEach(function (e) {
+  ["href", "action"].forEach(function (name) { if (e.hasAttribute(name)) e.setAttribute(name, e.getAttribute(name).slice(1)); });
+});
+</script>"""
+
+
+def _explain_tables(text):
+    """Return a page with what a screen reader says of its tables: a caption, by the heading above, and headers of columns and rows."""
+    heading, number = "", 0
+
+    def row(found):
+        return f'{found[1]}<th scope="row"{found[2]}>{found[3]}</th>'
+
+    def explained(found):
+        nonlocal heading, number
+        if found[1]:
+            heading, number = re.sub(r'<a class="headerlink".*?</a>|<[^>]+>', "", found[1]), 0
+            return found[0]
+        number += 1
+        head, start, body = found[0].partition("<tbody>")
+        if "<caption" not in head:
+            words = heading + (f", table {number}" if number > 1 else "")
+            head = re.sub(r"<table[^>]*>", lambda table: f'{table[0]}<caption class="unseen">{words}</caption>', head)
+        head = re.sub(r"<th\b(?![^>]* scope=)", '<th scope="col"', head)
+        body = re.sub(r"<th\b(?![^>]* scope=)", '<th scope="row"', body)
+        if "<th" not in body:
+            body = re.sub(r"(<tr[^>]*>\s*)<td([^>]*)>(.*?)</td>", row, body, flags=re.S)
+        return head + start + body
+
+    return re.sub(r"<h[1-6][^>]*>(.*?)</h[1-6]>|<table.*?</table>", explained, text, flags=re.S)
 
 
 def _mend(app, error):
@@ -119,6 +154,9 @@ def _mend(app, error):
         text = path.read_text(encoding="utf-8")
         for pattern, new in MENDS:
             text = re.sub(pattern, new, text, flags=re.S)
+        text = _explain_tables(text)
+        if path.name == "404.html":
+            text = text.replace("</body>", LOST + "</body>")
         links = re.findall(r'<link rel="stylesheet" type="text/css" href="(/?(?:\.\./)*)([^"?]+)[^"]*" />', text)
         sheets = tuple(name for _, name in links)
         if sheets not in merged:

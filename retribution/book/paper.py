@@ -20,7 +20,7 @@ from .cite import AUTHORS, CITATION
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "_build" / "html"
 PDF = ROOT / "_build" / "so-much-for-iranian-retribution.pdf"
-SCREEN = "[hidden], details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
+SCREEN = "[hidden], .unseen, details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
 TITLES = {"index": "The answer", "register/sources": "References"}
 LISTED = ("register/table", "register/figures", "register/changes")  # of use on a screen: paper has the events themselves, and a list of figures with pages, and this version only
 LISTS = ("register/actors", "register/places", "register/sources")

@@ -59,7 +59,7 @@ def _row(event):
         "wounded": best(event, "wounded"),
         "origins": str(event.origins),
     }
-    return "<tr>" + "".join(f'<td class="{name}">{cell}</td>' for name, cell in cells.items()) + "</tr>"
+    return "<tr>" + "".join(f'<th scope="row" class="{name}">{cell}</th>' if name == "title" else f'<td class="{name}">{cell}</td>' for name, cell in cells.items()) + "</tr>"
 
 
 def _form():

@@ -139,6 +139,32 @@ def test_what_scrolls_sideways_is_reached_by_keyboard(pages, browser):
     page.context.close()
 
 
+def test_every_table_has_a_caption_and_headers_for_its_rows(pages):
+    found = 0
+    for name, page in pages.items():
+        for table in re.findall(r"<table.*?</table>", page.path.read_text(encoding="utf-8"), re.S):
+            assert re.search(r"<caption[^>]*>[^<]{3,}", table), name
+            rows = re.findall(r"<tr.*?</tr>", table.partition("<tbody>")[2], re.S)
+            assert len(rows) == len([row for row in rows if '<th scope="row"' in row]) > 0, (name, table[:300])
+            assert not re.search(r"<th(?![^>]* scope=)[ >]", table), name
+            found += 1
+    assert found > 400
+
+
+def test_a_claim_s_number_says_what_it_claims(pages):
+    links = [link for page in pages.values() for link in re.findall(r'<a class="card[^>]*>C\d\d</a>', page.path.read_text(encoding="utf-8").replace("<span>", ""))]
+    assert len(links) > 100
+    assert [link for link in links if not re.search(r'#(C\d\d)" aria-label="Claim \1: [A-Z][^"]{10,}">\1<', link)] == []
+
+
+def test_the_page_for_a_lost_one_works_from_disk_too(pages, browser):
+    page = opened(browser, "404.html")
+    page.wait_for_function("[...document.querySelectorAll('link[rel=stylesheet]')].every(link => link.sheet)")
+    page.get_by_role("link", name="the first page").click()
+    page.wait_for_url("**/html/index.html")
+    page.context.close()
+
+
 @pytest.mark.parametrize("event_id", ["2019-12-31-us-embassy-stormed", "2020-01-26-us-embassy-rockets"])
 def test_search_from_disk_leads_to_the_event(pages, browser, event_id):
     with open(ROOT / "data" / "events.csv", encoding="utf-8", newline="") as file:

@@ -56,6 +56,7 @@ def test_the_table_shows_what_its_address_asks_for(browser, view, fits):
     assert 0 < len(expected) <= 25
     page = table(browser, view)
     assert ids_shown(page) == expected
+    assert page.locator("#events tbody th[scope=row] a").count() == len(expected)
     assert page.locator("#event-count").inner_text() == f"{len(expected)} of {len(EVENTS):,} events"
     assert page.complaints == []
     page.context.close()

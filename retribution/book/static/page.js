@@ -5,7 +5,7 @@
   var watch = new ResizeObserver(function (entries) {
     entries.forEach(function (entry) {
       var box = entry.target, wide = box.scrollWidth > box.clientWidth;
-      var says = { tabindex: 0, role: "group", "aria-label": box.querySelector("table") ? "Wide table" : "Code or text" };
+      var says = { tabindex: 0, role: "group", "aria-label": box.querySelector("table") ? "Wide table: " + box.querySelector("caption").textContent : "Code or text" };
       Object.keys(says).forEach(function (name) { wide ? box.setAttribute(name, says[name]) : box.removeAttribute(name); });
     });
   });

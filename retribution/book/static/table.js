@@ -64,7 +64,7 @@
           { render: text(function (row) { return escaped(who(row)); }) },
           { render: text(function (row) { return escaped(names.places[row[PLACE]]); }) },
           { render: number(KILLED), type: "figure" }, { render: number(WOUNDED), type: "figure" }, { data: ORIGINS, type: "num" }
-        ].map(function (column, at) { return Object.assign({ data: null, className: columns[at], orderSequence: /date|killed|wounded|origins/.test(columns[at]) ? ["desc", "asc"] : ["asc", "desc"] }, column); }),
+        ].map(function (column, at) { return Object.assign({ data: null, className: columns[at], cellType: at === 1 ? "th" : "td", createdCell: function (cell) { if (at === 1) cell.scope = "row"; }, orderSequence: /date|killed|wounded|origins/.test(columns[at]) ? ["desc", "asc"] : ["asc", "desc"] }, column); }),
         order: [order()], pageLength: table.tBodies[0].rows.length, autoWidth: false,
         layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: "paging" },
         language: { zeroRecords: "No event fits all of these. Take a filter away, or reset.", emptyTable: "" }
