@@ -14,6 +14,9 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
 from ..dataset import DATA, MEASURES
 from . import cite
 from .cite import AUTHORS, BOOK, CITATION, FINGERPRINT, LICENCE
@@ -262,6 +265,16 @@ def datacite():
     }
 
 
+class Downloads(SphinxDirective):
+    """The table of what can be downloaded: ``{downloads}``."""
+
+    def run(self):
+        up = "../" * self.env.docname.count("/")
+        rows = "".join(f'<tr><th scope="row"><a href="{up}{path}" download>{name}</a></th><td>{what}</td></tr>' for name, what, path in DOWNLOADS)
+        head = '<thead><tr><th scope="col">File</th><th scope="col">What it is for</th></tr></thead>'
+        return [nodes.raw("", f'<div class="table-wrapper docutils container"><table class="docutils"><caption>Downloads</caption>{head}<tbody>{rows}</tbody></table></div>', format="html")]
+
+
 def write(folder):
     """Put the tables, the licence, the CFF and every record into ``folder``, which must not exist."""
     folder = Path(shutil.copytree(DATA, folder))
@@ -269,3 +282,8 @@ def write(folder):
         shutil.copy(DATA.parent / name, folder)
     for name, record in {"csvw-metadata": csvw, "croissant": croissant, "ro-crate-metadata": ro_crate, "datacite": datacite}.items():
         (folder / f"{name}.json").write_text(json.dumps(record(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def setup(app):
+    """Add the directive."""
+    app.add_directive("downloads", Downloads)
