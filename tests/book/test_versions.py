@@ -50,7 +50,8 @@ def test_a_vanished_address_is_found(standing, old, new):
 @pytest.mark.parametrize("old, new", [(MOVED, "register/sources-2018.html#newindianexpress-2018-08-28-c8e9d"), (GONE, "register/2020-q3.html#2020-07-20-taji-rockets")])
 def test_an_address_of_the_first_version_leads_on(browser, server, old, new):
     for host in (None, server):
-        page = opened(browser, old, server=host)
+        page = opened(browser, "search.html", server=host)
+        page.goto(f"{host or HTML.as_uri()}/{old}")
         page.wait_for_url(f"**/{new}")
         assert page.complaints == []
         page.context.close()

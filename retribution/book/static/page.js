@@ -47,9 +47,12 @@
   drawer("__toc", "Contents of this page", ".toc-drawer");
 
   // An address that was cited before what it names moved to another page.
-  if (location.hash && !document.getElementById(decodeURIComponent(location.hash.slice(1)))) {
+  function follow() {
+    if (!location.hash || document.getElementById(decodeURIComponent(location.hash.slice(1)))) return;
     var moved = document.createElement("script");
     moved.src = document.documentElement.dataset.content_root + "moved.js";
     document.head.append(moved);
   }
+  window.addEventListener("hashchange", follow);
+  follow();
 })();
