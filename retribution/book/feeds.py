@@ -1,4 +1,4 @@
-"""Files for machines that follow or read the book: the feed of corrections, llms.txt, robots.txt, and a sitemap.
+"""Files for machines that follow or read the book: the feed of corrections, chapters as text, llms.txt, robots.txt, a sitemap.
 
 The protocol of sitemaps takes full addresses only, so there is one once ``CITATION.cff`` names a ``url``, not before.
 """
@@ -8,6 +8,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pandas as pd
+from bs4 import BeautifulSoup
+from docutils import nodes
+from sphinx.writers.text import TextTranslator
 
 from .cite import AUTHORS, CITATION
 from .register import address, data
@@ -88,18 +91,55 @@ def robots():
     return "User-agent: *\nAllow: /\n" + (f"Sitemap: {_place('sitemap.xml')}\n" if "url" in CITATION else "")
 
 
+class _Text(TextTranslator):
+    """A chapter as plain text: prose, captions and tables; no code and no pictures."""
+
+    def visit_container(self, node):
+        if "cell_input" in node["classes"]:
+            raise nodes.SkipNode
+
+    def visit_raw(self, node):
+        if "<table" in node.astext():
+            self.new_state(0)
+            for row in BeautifulSoup(node.astext(), "html.parser").find_all("tr"):
+                self.add_text(" | ".join(cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])) + "\n")
+            self.end_state(wrap=False)
+        raise nodes.SkipNode
+
+    def unknown_visit(self, node):
+        pass
+
+    unknown_departure = unknown_visit
+
+
+def _is_chapter(docname):
+    return not docname.startswith("register/")
+
+
+def _write_text(app, doctree, docname):
+    if app.builder.format == "html" and _is_chapter(docname):
+        text = _Text(doctree, app.builder)
+        doctree.walkabout(text)
+        path = Path(app.outdir, f"{docname}.txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.body, encoding="utf-8")
+
+
 def llms(app):
     """Return what a reader of plain text needs to know of the book, after llmstxt.org: each page in reading order."""
-    env = app.env
-    lines = [f"# {CITATION['title']}", "", f"> {CITATION['abstract']}", "", f"Version {CITATION['version']}, {CITATION['date-released']}, {CITATION['license']}.", ""]
-    notebooks = {page: f"notebooks/{Path(env.doc2path(page)).name}" for page in app.builder.relations if env.doc2path(page).endswith(".ipynb")}
-    lines += ["## Chapters", "", "Each as a notebook: prose in Markdown, code, and the outputs as text.", ""]
-    lines += [f"- [{env.titles[page].astext()}]({_place(notebook)}): the page is {_place(page + '.html')}" for page, notebook in notebooks.items()]
-    lines += ["", "## Data", ""]
-    lines += [f"- [data.zip]({_place('data.zip')}): tables in CSV; datapackage.json in it describes every table and column"]
-    lines += ["", "## Record", ""]
-    lines += [f"- [{env.titles[page].astext()}]({_place(page + '.html')})" for page in app.builder.relations if page.startswith("register/")]
-    return "\n".join(lines) + "\n"
+    def link(page, suffix):
+        about = app.env.metadata[page].get("description")
+        return f"- [{app.env.titles[page].astext()}]({_place(page + suffix)})" + (f": {about}" if about else "")
+
+    pages = list(app.builder.relations)
+    return "\n".join([
+        f"# {CITATION['title']}", "",
+        f"> {CITATION['abstract'].strip()}", "",
+        f"Version {CITATION['version']}, {CITATION['date-released']}, {CITATION['license']}.", "",
+        "## Chapters, as plain text", "", *(link(page, ".txt") for page in pages if _is_chapter(page)), "",
+        "## Data", "", f"- [data.zip]({_place('data.zip')}): tables in CSV; datapackage.json in it describes every table and column", "",
+        "## The record, as pages", "", *(link(page, ".html") for page in pages if not _is_chapter(page)), "",
+    ])
 
 
 def _announce(app, docname, template, context, doctree):
@@ -122,4 +162,5 @@ def _finish(app, error):
 def setup(app):
     """Announce the feed on every page, and write the files."""
     app.connect("html-page-context", _announce)
+    app.connect("doctree-resolved", _write_text, priority=900)  # when all that is known late stands in the page
     app.connect("build-finished", _finish)

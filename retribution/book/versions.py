@@ -77,7 +77,8 @@ def write_moved(html, moved):
     """Write the script that leads from old addresses to new, and a page in each place where a whole page was.
 
     A page that still stands asks the script for a fragment that it does not have (``page.js``). A new address without
-    a fragment keeps that of the old one.
+    a fragment keeps that of the old one. No page can lead on from a file of another kind: for a host there is a list,
+    ``_redirects`` (the form of Netlify and Cloudflare).
     """
     script = (
         "(function (moved) {\n"
@@ -88,8 +89,10 @@ def write_moved(html, moved):
         "})"
     )
     (html / "moved.js").write_text(f"{script}({json.dumps(moved, indent=0, sort_keys=True)});\n", encoding="utf-8")
-    for old, new in moved.items():
-        if "#" in old:
+    whole = {old: new for old, new in moved.items() if "#" not in old}
+    (html / "_redirects").write_text("".join(f"/{quote(old)} /{quote(new, safe='/#')} 301\n" for old, new in whole.items()), encoding="utf-8")
+    for old, new in whole.items():
+        if not old.endswith(".html"):
             continue
         path, to = html / old, "../" * old.count("/") + quote(new, safe="/#")
         path.parent.mkdir(parents=True, exist_ok=True)

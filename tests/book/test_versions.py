@@ -3,14 +3,12 @@
 import gzip
 import re
 import subprocess
-from pathlib import Path
 from urllib.parse import urldefrag
 from xml.etree import ElementTree as ET
 
 import feedparser
-import pandas as pd
 import pytest
-from conftest import HTML, opened
+from conftest import HTML, ROOT, opened
 
 import retribution
 from retribution.book import feeds, versions
@@ -29,7 +27,8 @@ def lost(listed, standing):
     """Return the listed addresses that lead nowhere: not there, or moved to what is not there."""
     def leads(old, new):
         page, fragment = urldefrag(new)
-        return urldefrag(old)[0] in standing and (f"{page}#{fragment or urldefrag(old)[1]}".rstrip("#") in standing)
+        first = urldefrag(old)[0] in standing or f"/{old} /{new} 301\n" in (HTML / "_redirects").read_text(encoding="utf-8")
+        return first and f"{page}#{fragment or urldefrag(old)[1]}".rstrip("#") in standing
 
     return [old for old, (_, new) in listed.items() if not (leads(old, new) if new else old in standing)]
 
@@ -62,7 +61,8 @@ def test_a_page_that_moved_leads_on(browser, tmp_path, script):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "page.html").write_text('<p id="a">here', encoding="utf-8")
     (tmp_path / "other.html").write_text('<p id="c">there', encoding="utf-8")
-    versions.write_moved(tmp_path, {"old.html": "new/page.html", "old.html#b": "other.html#c"})
+    versions.write_moved(tmp_path, {"old.html": "new/page.html", "old.html#b": "other.html#c", "old.csv": "other.html"})
+    assert not (tmp_path / "old.csv").exists() and "/old.csv /other.html 301\n" in (tmp_path / "_redirects").read_text()
     context = browser.new_context(java_script_enabled=script, offline=True)
     for fragment, where in {"": "new/page.html", "#a": "new/page.html#a", "#b": "other.html#c"}.items():
         page = context.new_page()
@@ -141,6 +141,13 @@ def test_a_sitemap_only_where_the_book_has_an_address(monkeypatch):
     assert "Sitemap" not in feeds.robots() and feeds.atom().find("{*}link").get("href") == "corrections.atom"
 
 
-def test_what_llms_txt_names_is_there():
-    named = re.findall(r"\]\(([^)]+)\)|page is (\S+)", (HTML / "llms.txt").read_text(encoding="utf-8"))
-    assert len(named) > 50 and all(Path(HTML, a or b).is_file() for a, b in named)
+def test_llms_txt_leads_to_every_page_and_chapters_are_text(pages):
+    text = (HTML / "llms.txt").read_text(encoding="utf-8")
+    named = re.findall(r"\]\(([^)]+)\)", text)
+    listed = re.findall(r"(?:file|root): (\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(["data.zip", *(f"{page}.html" if page.startswith("register/") else f"{page}.txt" for page in listed)])
+    assert all((HTML / name).is_file() for name in named)
+    verdict = (HTML / "chapters" / "verdict.txt").read_text(encoding="utf-8")
+    assert verdict.startswith("The verdict\n***")
+    assert not re.search("</|import retribution|IPython|Markdown object", verdict)
+    assert all(f"{claim}" in verdict for claim in DATA.claims["claim_id"])
