@@ -106,18 +106,21 @@ class _Text(TextTranslator):
             self.end_state(wrap=False)
         raise nodes.SkipNode
 
+    def visit_number_reference(self, node):
+        pass  # its words hold the number, its title does not
+
     def unknown_visit(self, node):
         pass
 
-    unknown_departure = unknown_visit
+    depart_number_reference = unknown_departure = unknown_visit
 
 
-def _is_chapter(docname):
-    return not docname.startswith("register/")
+def _is_chapter(app, docname):
+    return docname == "index" or str(app.env.doc2path(docname)).endswith(".ipynb")
 
 
 def _write_text(app, doctree, docname):
-    if app.builder.format == "html" and _is_chapter(docname):
+    if app.builder.format == "html" and _is_chapter(app, docname):
         text = _Text(doctree, app.builder)
         doctree.walkabout(text)
         path = Path(app.outdir, f"{docname}.txt")
@@ -136,9 +139,9 @@ def llms(app):
         f"# {CITATION['title']}", "",
         f"> {CITATION['abstract'].strip()}", "",
         f"Version {CITATION['version']}, {CITATION['date-released']}, {CITATION['license']}.", "",
-        "## Chapters, as plain text", "", *(link(page, ".txt") for page in pages if _is_chapter(page)), "",
+        "## Chapters, as plain text", "", *(link(page, ".txt") for page in pages if _is_chapter(app, page)), "",
         "## Data", "", f"- [data.zip]({_place('data.zip')}): tables in CSV; datapackage.json in it describes every table and column", "",
-        "## The record, as pages", "", *(link(page, ".html") for page in pages if not _is_chapter(page)), "",
+        "## The record and how to cite it, as pages", "", *(link(page, ".html") for page in pages if not _is_chapter(app, page)), "",
     ])
 
 
