@@ -166,7 +166,7 @@ def subject(correction):
 
 def words(correction):
     """Return in words what a correction changed and why: the column, the value before and after, the reason."""
-    was, now = ("nothing" if pd.isna(value) else value.rstrip(".") for value in (correction.was, correction.now))
+    was, now = ("empty" if pd.isna(value) else value.rstrip(".") for value in (correction.was, correction.now))
     part = correction.row.partition(" / ")[2]  # the source of a report, the piece of evidence
     reason = correction.reason[0].upper() + correction.reason[1:].rstrip(".")
     return f"{correction.column.replace('_', ' ')}{f' ({part})' if part else ''}: {was} → {now}. {reason}."
