@@ -158,10 +158,13 @@ def said_by_ro_crate(folder):
     crate = rocrate_reads(folder)
     root = crate.root_dataset
     assert root["license"]["identifier"] == CFF["license"]
+    for file in crate.data_entities:
+        content = (folder / file.id).read_bytes()
+        assert (file["sha256"], file["contentSize"]) == (hashlib.sha256(content).hexdigest(), f"{len(content)} B")
     return {
         "title": root["name"], "book": root["isPartOf"]["name"], "version": root["version"], "licence": root["license"].id,
-        "authors": [author["name"] for author in root["creator"]], "date": root["datePublished"], "fingerprint": root["identifier"]["value"],
-        "files": {file.id: (file["sha256"], file["contentSize"]) for file in crate.data_entities if "sha256" in file},
+        "authors": [root["creator"]["name"]], "date": root["datePublished"], "fingerprint": root["identifier"]["value"],
+        "files": {file.id: (file["sha256"], file["contentSize"]) for file in crate.data_entities if file.id.endswith((".csv", ".geojson"))},
         "keywords": root["keywords"], "period": root["temporalCoverage"], "places": [place["name"] for place in root["spatialCoverage"]],
     }
 
@@ -227,6 +230,6 @@ def test_a_person_is_described_as_a_person(folder, monkeypatch):
     monkeypatch.setitem(formats.CITATION, "authors", [person])
     monkeypatch.setattr(formats, "AUTHORS", ["Ada Lovelace"])
     creator = {"@id": person["orcid"], "@type": "Person", "name": "Ada Lovelace", "givenName": "Ada", "familyName": "Lovelace"}
-    assert formats.schema_org(folder.parent / "data.zip")["creator"] == [creator] and creator in formats.ro_crate()["@graph"]
+    assert formats.schema_org(folder.parent / "data.zip")["creator"] == [creator] and creator in formats.ro_crate(folder)["@graph"]
     schema45.validator.validate(formats.datacite())
     assert formats.datacite()["creators"][0]["name"] == "Lovelace, Ada"

@@ -25,7 +25,7 @@ from .register import data as dataset
 # What can be downloaded: the name, what it is for, where it is in the built book.
 DOWNLOADS = [
     ("Everything", "the tables and all the records below in one archive", "data.zip"),
-    ("Data Package 2.0", "every column, key, rule and hash; for frictionless and this book's own loader", "data/datapackage.json"),
+    ("Data Package 2.0", "every column, key, rule and hash, for frictionless and for this book", "data/datapackage.json"),
     ("CSV on the Web", "types and keys of the tables, for readers of linked data", "data/csvw-metadata.json"),
     ("Croissant 1.1", "types and keys of the tables, for machine learning", "data/croissant.json"),
     ("RO-Crate 1.2", "every file in the folder, for research archives", "data/ro-crate-metadata.json"),
@@ -103,7 +103,7 @@ def _about(book="#book"):
         "isAccessibleForFree": True,
         "inLanguage": "en",
         "keywords": CITATION["keywords"],
-        "identifier": {"@id": "#fingerprint", "@type": "PropertyValue", "propertyID": "SHA-256 of datapackage.json", "value": FINGERPRINT},
+        "identifier": {"@id": "#fingerprint", "@type": "PropertyValue", "name": "fingerprint", "propertyID": "SHA-256 of datapackage.json", "value": FINGERPRINT},
         "isPartOf": {"@id": book, "@type": "Book", "name": BOOK},
         "temporalCoverage": _period(),
         "spatialCoverage": [{"@id": f"#place-{number}", "@type": "Place", "name": country} for number, country in enumerate(_countries(), 1)],
@@ -208,13 +208,13 @@ def croissant():
     return {"@context": CROISSANT_CONTEXT} | _about() | {"conformsTo": "http://mlcommons.org/croissant/1.1", "citeAs": cite.bibtex([cite.dataset()]), "distribution": files, "recordSet": records}
 
 
-def ro_crate():
-    """Return the folder as RO-Crate: one flat list of the dataset, its files, and whoever and whatever they name."""
+def ro_crate(folder):
+    """Return ``folder`` as RO-Crate: one flat list of the dataset, its files, and whoever and whatever they name."""
     entities = {}
 
     def flat(thing):
         if isinstance(thing, list):
-            return [flat(part) for part in thing]
+            return flat(thing[0]) if len(thing) == 1 else [flat(part) for part in thing]
         if not isinstance(thing, dict):
             return thing
         entities[thing["@id"]] = {key: flat(value) for key, value in thing.items()}
@@ -222,14 +222,20 @@ def ro_crate():
 
     descriptor = dataset().descriptor
     licence = {"@id": LICENCE, "@type": "CreativeWork", "name": descriptor["licenses"][0]["title"], "identifier": CITATION["license"]}
-    records = [
-        {"@id": path.removeprefix("data/"), "@type": "File", "name": name, "description": what, "encodingFormat": "application/json" if path.endswith("json") else "text/plain"}
-        for name, what, path in DOWNLOADS
-        if path.startswith("data/") and "ro-crate" not in path
+    titles = {resource["path"]: resource["licenses"][0]["title"] for resource in descriptor["resources"] if "licenses" in resource}
+    files = [
+        {"@type": "File"} | {key: value for key, value in file.items() if key != "contentUrl"}
+        | ({"license": {"@id": file["license"], "@type": "CreativeWork", "name": titles[file["name"]]}} if "license" in file else {})
+        for file in _files("")
     ]
-    files = [{"@type": "File"} | {key: value for key, value in file.items() if key != "contentUrl"} for file in _files("")]
-    flat({"@id": "./"} | _about() | {"license": licence, "hasPart": files + records})
-    about = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "conformsTo": {"@id": "https://w3id.org/ro/crate/1.2"}, "about": {"@id": "./"}}
+    for name, what, path in DOWNLOADS:
+        path = path.removeprefix("data/")
+        if (folder / path).is_file():
+            content = (folder / path).read_bytes()
+            kind = "application/json" if path.endswith("json") else "text/plain"
+            files.append({"@id": path, "@type": "File", "name": name, "description": what, "encodingFormat": kind, "contentSize": f"{len(content)} B", "sha256": hashlib.sha256(content).hexdigest()})
+    flat({"@id": "./"} | _about() | {"license": licence, "hasPart": files})
+    about = {"@id": "ro-crate-metadata.json", "@type": "CreativeWork", "name": "RO-Crate metadata", "conformsTo": {"@id": "https://w3id.org/ro/crate/1.2"}, "about": {"@id": "./"}}
     return {"@context": "https://w3id.org/ro/crate/1.2/context", "@graph": [about, *entities.values()]}
 
 
@@ -280,7 +286,7 @@ def write(folder):
     folder = Path(shutil.copytree(DATA, folder))
     for name in ("CITATION.cff", "LICENSE-text"):
         shutil.copy(DATA.parent / name, folder)
-    for name, record in {"csvw-metadata": csvw, "croissant": croissant, "ro-crate-metadata": ro_crate, "datacite": datacite}.items():
+    for name, record in {"csvw-metadata": csvw, "croissant": croissant, "datacite": datacite, "ro-crate-metadata": lambda: ro_crate(folder)}.items():
         (folder / f"{name}.json").write_text(json.dumps(record(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

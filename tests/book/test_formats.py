@@ -18,6 +18,7 @@ def test_the_page_of_downloads_describes_the_files_that_are_there(pages):
 
 
 def test_every_download_is_there_and_the_archive_holds_the_folder(pages):
-    assert all((HTML / path).is_file() for _, _, path in DOWNLOADS)
+    page = pages["chapters/cite.html"]
+    assert all((HTML / path).is_file() and f"../{path}" in page.links for _, _, path in DOWNLOADS)
     with zipfile.ZipFile(HTML / "data.zip") as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {path.relative_to(HTML).as_posix(): path.read_bytes() for path in (HTML / "data").rglob("*") if path.is_file()}
