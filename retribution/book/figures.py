@@ -323,10 +323,11 @@ def _embed(name, title):
 def _table(spec):
     rows, columns = _rows(spec)
     head = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in _titles(spec, columns))
-    names = next((columns.index(name) for name in ("title", "name", "Claim", "date") if name in columns), 0)  # the column that says which row it is
+    says = sorted(range(len(columns)), key=lambda at: columns[at] not in ("title", "name", "Claim", "date"))  # which row it is
     body = ""
     for row in rows:
         cells = [html.escape("" if (value := row.get(column)) is None else f"{value:,}" if isinstance(value, int) and column != "year" else str(value)) for column in columns]
+        names = next(at for at in says if cells[at])
         if row.get("link"):
             cells[names] = f'<a class="reference internal" href="../{html.escape(_entry(row["link"]))}">{cells[names]}</a>'
         cells = [f'<th scope="row">{cell}</th>' if at == names else f"<td>{cell}</td>" for at, cell in enumerate(cells)]

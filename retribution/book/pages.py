@@ -123,7 +123,7 @@ def _explain_tables(text):
     heading, number = "", 0
 
     def row(found):
-        return f'{found[1]}<th scope="row"{found[2]}>{found[3]}</th>'
+        return f'{found[1]}<th scope="row"{found[2]}>{found[3]}</th>' if re.sub("<[^>]+>", "", found[3]).strip() else found[0]
 
     def explained(found):
         nonlocal heading, number
