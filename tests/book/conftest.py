@@ -1,5 +1,6 @@
 """What the tests of the built book share. The book is built once, before the first of them."""
 
+import functools
 import gzip
 import io
 import re
@@ -7,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
-from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,6 +69,12 @@ def browser():
         yield driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+@functools.cache
+def packed(path):
+    """Return a file as it goes over the wire."""
+    return gzip.compress(path.read_bytes(), 6)
+
+
 class Host(SimpleHTTPRequestHandler):
     """Sends the built book as a host would: compressed, with the headers that the build wrote, 404.html where nothing is."""
 
@@ -82,7 +88,7 @@ class Host(SimpleHTTPRequestHandler):
         path = path / "index.html" if path.is_dir() else path
         found = path.is_file()
         path = path if found else HTML / "404.html"
-        body = gzip.compress(path.read_bytes(), 6)
+        body = packed(path)
         self.send_response(200 if found else 404)
         for line in (HTML / "_headers").read_text(encoding="utf-8").splitlines()[1:]:
             self.send_header(*line.strip().split(": ", 1))
@@ -95,7 +101,7 @@ class Host(SimpleHTTPRequestHandler):
 @contextmanager
 def served():
     """Yield the address of a server of the built book."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Host, directory=HTML)) as host:
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Host, directory=HTML)) as host:
         host.handle_error = lambda *words: None  # a browser that hangs up early
         Thread(target=host.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{host.server_port}"
@@ -116,7 +122,7 @@ def opened(browser, name, width=1280, server=None, **options):
     page.on("console", lambda message: page.complaints.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("request", lambda request: None if request.url.startswith(("file:", "data:", server or "file:")) else page.complaints.append(request.url))
-    page.goto(f"{server}/{name}" if server else (HTML / name).as_uri())
+    page.goto(f"{server or HTML.as_uri()}/{name}")
     return page
 
 

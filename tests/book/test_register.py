@@ -26,8 +26,7 @@ def entries(name):
 
 
 def table(browser, view=""):
-    page = opened(browser, "register/table.html", accept_downloads=True)
-    page.goto(page.url + view)
+    page = opened(browser, f"register/table.html{view}", accept_downloads=True)
     if view:
         page.wait_for_selector(".dt-container")
     return page
@@ -164,8 +163,7 @@ def test_every_reference_has_its_card(pages):
     ],
 )
 def test_search_finds_entries_by_name_from_disk(browser, words, entry):
-    page = opened(browser, "search.html")
-    page.goto(f"{page.url}?q={words}")
+    page = opened(browser, f"search.html?q={words}")
     page.wait_for_function("document.querySelector('.search-summary').textContent.includes('found')")
     links = page.locator("ul.search li a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     assert entry in links[: 1 if words == "Muhandis" else 3]
