@@ -3,6 +3,7 @@ SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
 READY  := .venv/ready
+ELSEWHERE := PYTHONPATH='$(CURDIR)/tests/offline' PYTHONHASHSEED=4711 TZ=Asia/Tehran LC_ALL=POSIX
 export PYTHONWARNINGS := ignore::DeprecationWarning
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
@@ -12,7 +13,7 @@ book: $(READY)
 test: $(READY)
 	@echo "1/4 data"      && $(RUN) retribution check
 	@echo "2/4 package"   && $(RUN) pytest -q tests --ignore tests/book
-	@echo "3/4 notebooks" && $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
+	@echo "3/4 notebooks" && $(ELSEWHERE) $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
 	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
 	@echo "Everything passed: data, package, notebooks, book."
 

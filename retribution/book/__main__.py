@@ -82,14 +82,14 @@ def _drop_stale_cache():
 
 
 def _run_into_cache():
-    """Run the notebooks whose code is not cached yet, side by side; return a line for each that failed."""
+    """Run the notebooks whose code is not cached yet, side by side, each in an empty folder; return a line for each that failed."""
     cache = get_cache(BUILD / ".jupyter_cache")
     for record in cache.list_project_records():
         cache.remove_nb_from_project(record.pk)
     for path in [*NOTEBOOKS, ROOT / "index.md"]:
         reader = "nbformat" if path.suffix == ".ipynb" else "myst_nb_md"
         cache.add_nb_to_project(str(path), read_data={"name": reader, "type": "plugin"})
-    result = load_executor("local-parallel", cache).run_and_cache(timeout=300)
+    result = load_executor("temp-parallel", cache).run_and_cache(timeout=300)
     records = {record.uri: record.traceback for record in cache.list_project_records()}
     return [f"{uri}:\n{records[uri] or 'could not be run'}" for uri in [*result.excepted, *result.errored]]
 
