@@ -12,7 +12,7 @@ book: $(READY)
 
 test: $(READY)
 	@echo "1/4 data"      && $(RUN) retribution check
-	@echo "2/4 package"   && $(RUN) pytest -q tests --ignore tests/book
+	@echo "2/4 package"   && $(RUN) pytest -q -n 2 tests --ignore tests/book
 	@echo "3/4 notebooks" && $(ELSEWHERE) $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
 	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
 	@echo "Everything passed: data, package, notebooks, book."
