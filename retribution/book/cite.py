@@ -172,7 +172,7 @@ def ris(entries):
 
 def csl(entries):
     """Return records as CSL-JSON."""
-    return json.dumps([*map(_portable, entries)], ensure_ascii=False, indent=1)
+    return json.dumps([*map(_portable, entries)], ensure_ascii=False)
 
 
 def box(entry, more="", opened=False):

@@ -6,7 +6,6 @@ import html
 import json
 import re
 import textwrap
-from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -68,7 +67,7 @@ def _record(app, docname):
 
 def _history(about):
     """Return a chapter's own versions, newest first, as its metadata tell them."""
-    items = "".join(f'<li>{escape(v["version"])} ({escape(v["date"])}): {escape(v["change"])}</li>' for v in json.loads(about.get("versions", "[]")))
+    items = "".join(f'<li>{html.escape(v["version"])} ({html.escape(v["date"])}): {html.escape(v["change"])}</li>' for v in json.loads(about.get("versions", "[]")))
     return f"<dt>Versions</dt><dd><ul>{items}</ul></dd>" if items else ""
 
 
