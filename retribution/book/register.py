@@ -212,7 +212,7 @@ class _Register(SphinxDirective):
         items = ""
         for claim_id, pieces in self.index.evidence[event_id].groupby("claim_id"):
             says = " ".join(f"<em>{piece.bearing}</em> {HORIZONS[piece.horizon]}: {escape(piece.note)}" for piece in pieces.itertuples())
-            items += f"<li>{_link('claim', claim_id, f'{claim_id}: {self.index.claims[claim_id]}')}. {says}</li>"
+            items += f"<li>{_link('claim', claim_id, f'{claim_id}: {self.index.claims[claim_id]}')}: {says}</li>"
         return f'<p class="ties"><strong>Bears on:</strong></p><ul class="ties">{items}</ul>'
 
     def _retired(self, event):
