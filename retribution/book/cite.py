@@ -38,7 +38,7 @@ KINDS = {
     "book": ("book", "book", "BOOK"),
     "data": ("dataset", "misc", "DATA"),
     "chapter": ("chapter", "incollection", "CHAP"),
-    "figure": ("figure", "misc", "FIGURE"),
+    "figure": ("figure", "incollection", "CHAP"),  # what reference managers do not lose the book's title of
     "claim": ("entry", "misc", "ENCYC"),
     "event": ("entry", "misc", "ENCYC"),
 }
@@ -53,9 +53,9 @@ def address(path):
     return f"{CITATION['url'].rstrip('/')}/{path}" if "url" in CITATION else path
 
 
-def record(kind, name, title, path):
+def record(kind, name, title, path, note=""):
     """Return the CSL-JSON record of a part of the book, by a key of ``KINDS``, its id, its title and its page."""
-    genre = {"figure": "Figure", "claim": f"Claim {name}", "event": f"Event {name}"}.get(kind)
+    genre = {"figure": "Figure", "claim": "Claim and verdict", "event": f"Event {name}"}.get(kind)
     within = {} if kind in ("book", "data") else {"container-title": BOOK}
     return {
         "id": "retribution" if kind == "book" else f"retribution-{name}",
@@ -68,7 +68,7 @@ def record(kind, name, title, path):
         **({"genre": genre} if genre else {}),
         "URL": address(path),
         "language": "en",
-        "note": f"Licence {CITATION['license']}. Data fingerprint sha256:{FINGERPRINT[:16]}",
+        "note": f"{note}Licence {CITATION['license']}. Data fingerprint sha256:{FINGERPRINT[:16]}",
     }
 
 
@@ -108,7 +108,8 @@ def styled(style, entry):
         text = text.replace(mark, escape(entry[field], quote=False))
     for sign, mark in SAFE.items():
         text = text.replace(mark, escape(sign))
-    return re.sub(r"([?!])(”|</i>)?\.", r"\1\2", text)  # citeproc-py leaves both signs, which CSL 1.0.2 forbids
+    text = re.sub(r"([?!])(”|</i>)?\.", r"\1\2", text)  # citeproc-py leaves both signs, which CSL 1.0.2 forbids
+    return re.sub(r"”([.,])", r"\1”", text) if style == "Chicago" else text  # nor does it move a stop inside, as en-US has it
 
 
 def _portable(entry):
@@ -134,7 +135,7 @@ def bibtex(entries):
             "booktitle" if kind == "incollection" else "howpublished": f"{{{tex('container-title')}}}" if "container-title" in entry else None,
             "year": f"{RELEASED.year}",
             "date": RELEASED.isoformat(),
-            "version": entry["version"],
+            "publisher": "Self-published" if kind in ("book", "incollection") else None,  # BibTeX's styles stop without one
             "type": tex("genre"),
             "url": entry.get("URL"),
             "note": f"Version {entry['version']}. {tex('note')}",

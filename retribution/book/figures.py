@@ -202,11 +202,12 @@ def _titles(spec, columns):
     return [title if list(titles.values()).count(title) == 1 else column for column, title in titles.items()]
 
 
-def _csv(spec, where):
+def _csv(spec):
     """Return the rows as CSV, under a comment of what they are; text is quoted, so that a # in it is no comment."""
     words, (rows, columns) = spec["usermeta"], _rows(spec)
+    where = cite.address(f'figures/{words["name"]}.html')
     about = [
-        f'{words["title"]}. Figure {where} of "{CITATION["title"]}", version {CITATION["version"]}.',
+        f'{words["title"]}. In "{cite.BOOK}", version {CITATION["version"]}, {where}. Data fingerprint sha256:{cite.FINGERPRINT[:16]}.',
         f'Sources: {words["sources"]}',
         f'Licence: {CITATION["license"]}. Lines that begin with # are no rows.',
     ]
@@ -251,7 +252,7 @@ def _finish(app, doctree, docname):
         if code := cell is not None:
             cell["classes"].append("has-code-button")
         figure += nodes.raw("", _foot(spec, number, up, code), format="html")
-        _write_files(Path(app.outdir), spec, f"{docname}.html#fig-{name}")
+        _write_files(Path(app.outdir), spec)
         _specs(app)[name] = docname, number, spec
 
 
@@ -267,7 +268,7 @@ def _specs(app):
     return app.book_specs
 
 
-def _write_files(outdir, spec, where):
+def _write_files(outdir, spec):
     name, folder, cache = spec["usermeta"]["name"], outdir / "figures", outdir.parent / "pictures"
     folder.mkdir(exist_ok=True)
     cache.mkdir(exist_ok=True)
@@ -286,7 +287,7 @@ def _write_files(outdir, spec, where):
     live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k != "datasets"} for cut, draw in cuts.items()}}
     live = re.sub(r'(?<="link": ")[^"]+', lambda m: _entry(m[0]), _themed(json.dumps(live, sort_keys=True, ensure_ascii=False)))
     (folder / f"{name}.vl.json").write_text(text, encoding="utf-8")
-    (folder / f"{name}.csv").write_text(_csv(spec, where), encoding="utf-8")
+    (folder / f"{name}.csv").write_text(_csv(spec), encoding="utf-8")
     (folder / f"{name}.svg").write_bytes(picture)
     (folder / f"{name}.dark.svg").write_text(night, encoding="utf-8")
     (folder / f"{name}.png").write_bytes(kept("png", lambda: vlc.vegalite_to_png(paper, scale=2, vl_version=VEGA_LITE)))
@@ -307,6 +308,7 @@ def _pages(app):
         title = html.escape(f"{number}: {words['title']}")
         body = f'<section><h1>{title}</h1><figure class="chart" id="fig-{name}">{_picture(spec, "../")}<figcaption><p>{html.escape(words["caption"])}</p>'
         body += f'{_foot(spec, number, "../", page=False)}</figcaption></figure>'
+        body += f'<p class="credit">{html.escape("; ".join(cite.AUTHORS))}, <i>{html.escape(cite.BOOK)}</i>, version {CITATION["version"]}, {CITATION["license"]}.</p>'
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
         entry = cite.record("figure", f"fig-{name}", words["title"], f"figures/{name}.html")
         body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(name, words["title"]), opened=True)}'
@@ -316,7 +318,7 @@ def _pages(app):
 
 def _embed(name, title):
     """Return how to set a figure's page into another page."""
-    code = f'<iframe src="{cite.address(f"figures/{name}.html")}" title="{html.escape(title)}" width="700" height="600" loading="lazy"></iframe>'
+    code = f'<iframe src="{cite.address(f"figures/{name}.html")}" title="{html.escape(title)}" width="100%" height="700" loading="lazy"></iframe>'
     return f"<dt>Embed</dt><dd><pre>{html.escape(code, quote=False)}</pre></dd>"
 
 

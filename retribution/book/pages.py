@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from . import cite, formats
 from .cite import CITATION
-from .register import address, data
+from .register import claim_record, data, event_record
 
 
 def _title_line(docname, up):
@@ -82,10 +82,10 @@ def _write_citations(app, error):
     """Write the records of all that can be cited, each format in one file."""
     if error or app.builder.format != "html":
         return
-    entries = [cite.book(), cite.dataset(), *cite.chapters(app.env)]
+    pages = [page for page in app.builder.relations if page != "index" and page in app.env.titles]
+    entries = [cite.book(), cite.dataset(), *(_record(app, page) for page in pages)]
     entries += [cite.record("figure", f"fig-{name}", figure["title"], f"figures/{name}.html") for about in app.env.metadata.values() for name, figure in sorted(about.get("figures", {}).items())]
-    for kind, words in (("claim", "claim"), ("event", "title")):
-        entries += [cite.record(kind, name, text, f"register/{address(kind, name)}") for name, text in getattr(data(), f"{kind}s").set_index(f"{kind}_id")[words].items()]
+    entries += [*map(claim_record, data().claims.itertuples()), *map(event_record, data().events.itertuples())]
     for ending, write in (("bib", cite.bibtex), ("ris", cite.ris), ("json", cite.csl)):
         Path(app.outdir, f"citations.{ending}").write_text(write(entries), encoding="utf-8")
 

@@ -204,7 +204,7 @@ class _Register(SphinxDirective):
         body += self._events("Prompted", index.answers.get(event.event_id))
         body += self._bears(event.event_id)
         body += _line("Corrected", [escape(reason.rstrip(".")) for reason in index.changes.get(event.event_id, [])])
-        return _section(event.event_id, event.title, body, _Later(event=event.event_id), _cite("event", event.event_id, event.title))
+        return _section(event.event_id, event.title, body, _Later(event=event.event_id), nodes.raw("", cite.box(event_record(event)), format="html"))
 
     def _bears(self, event_id):
         if event_id not in self.index.evidence:
@@ -232,7 +232,7 @@ class _Register(SphinxDirective):
         body = f'<p class="facts">Paragraph {claim.paragraph} of the article</p><p>{escape(claim.claim)}</p>'
         body += f"<p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
         evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows), format="html")
-        return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence, _cite("claim", claim.claim_id, claim.claim))
+        return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence, nodes.raw("", cite.box(claim_record(claim)), format="html"))
 
     def _actor(self, actor):
         facts = [actor.kind.replace("_", " "), actor.country, SIDES.get(actor.alignment, actor.alignment)]
@@ -319,8 +319,16 @@ def _section(name, title, body, *more):
     return section
 
 
-def _cite(kind, name, title):
-    return nodes.raw("", cite.box(cite.record(kind, name, title, f"register/{address(kind, name)}")), format="html")
+def event_record(event):
+    """Return the record by which an event is cited; its day tells it from others of the same title."""
+    return cite.record("event", event.event_id, f"{event.title} ({when(event)})", f"register/{address('event', event.event_id)}")
+
+
+def claim_record(claim):
+    """Return the record by which a claim is cited: whose it is, and how the book judges it, so that nobody takes it for the book's own."""
+    title = f"{cite.CITATION['references'][0]['journal']}’s claim {claim.claim_id}, tested: ‘{claim.claim.rstrip('.')}’"
+    verdict = f"On the day: {claim.verdict_day}; in hindsight: {claim.verdict_hindsight}. "
+    return cite.record("claim", claim.claim_id, title, f"register/{address('claim', claim.claim_id)}", verdict)
 
 
 def _line(text, links):

@@ -48,9 +48,19 @@
 
   // An address that was cited before what it names moved to another page.
   function follow() {
-    if (!location.hash || document.getElementById(decodeURIComponent(location.hash.slice(1)))) return;
+    var name = decodeURIComponent(location.hash.slice(1)), root = document.documentElement.dataset.content_root;
+    if (!name || document.getElementById(name)) return;
     var moved = document.createElement("script");
-    moved.src = document.documentElement.dataset.content_root + "moved.js";
+    moved.src = root + "moved.js";
+    moved.onload = function () {
+      var lost = document.createElement("p"), search = document.createElement("a");
+      search.href = root + "search.html?q=" + encodeURIComponent(name);
+      search.textContent = "Search the book";
+      lost.append("Nothing on this page is called " + name + ". ", search, ".");
+      lost.setAttribute("role", "status");
+      // By then a page whose address has moved has been left.
+      setTimeout(function () { document.querySelector("article").prepend(lost); }, 500);
+    };
     document.head.append(moved);
   }
   window.addEventListener("hashchange", follow);
