@@ -312,7 +312,7 @@ def _pages(app):
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
         entry = cite.record("figure", f"fig-{name}", words["title"], f"figures/{name}.html")
         body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(name, words["title"]), opened=True)}'
-        body += f'<h2 id="table">The rows behind it</h2>{_table(spec)}</section>'
+        body += f'<h2 id="table">The rows behind it</h2><p>In the CSV the columns have their short names.</p>{_table(spec)}</section>'
         yield f"figures/{name}", {"title": title, "body": body, "entry": entry, "words": textwrap.shorten(words["caption"], 155, placeholder=" …")}, "page.html"
 
 
@@ -335,7 +335,7 @@ def _table(spec):
         cells = [f'<th scope="row">{cell}</th>' if at == names else f"<td>{cell}</td>" for at, cell in enumerate(cells)]
         body += "<tr>" + "".join(cells) + "</tr>"
     words = html.escape(spec["usermeta"]["title"])
-    return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows. Their CSV has columns by their short names.</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 class Figures(SphinxDirective):

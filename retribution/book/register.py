@@ -231,7 +231,7 @@ class _Register(SphinxDirective):
         verdict = f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}."
         body = f'<p class="facts">Paragraph {claim.paragraph} of the article</p><p>{escape(claim.claim)}</p>'
         body += f"<p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
-        evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows), format="html")
+        evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows).replace("docutils\"><thead", "docutils evidence\"><thead"), format="html")
         return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence, nodes.raw("", cite.box(claim_record(claim)), format="html"))
 
     def _actor(self, actor):

@@ -18,16 +18,21 @@
     getSelection().removeAllRanges();
     getSelection().addRange(range);
     document.execCommand("copy"); // the newer clipboard is shut on a host without encryption
-    made.textContent = "Copied";
-    setTimeout(function () { made.textContent = "Copy"; }, 2000);
+    say(made, "Copied", "Copy");
   }
 
-  function save(form, file) {
+  function say(made, word, before) {
+    made.textContent = word;
+    setTimeout(function () { made.textContent = before; }, 2000);
+  }
+
+  function save(form, file, made) {
     var link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([form.textContent + "\n"], { type: "text/plain" }));
     link.download = file;
     link.click();
     setTimeout(function () { URL.revokeObjectURL(link.href); }, 0);
+    say(made, "Saved", "Save");
   }
 
   function equip(box) {
@@ -38,7 +43,7 @@
       if (name === "Versions") return;
       if (name === "Embed") form.textContent = form.textContent.replace(/src="[^"]*"/, 'src="' + location.href.split(/[?#]/)[0] + '"');
       tools.append(button("Copy", name, function (made) { copy(form, made); }));
-      if (endings[name]) tools.append(button("Save", name, function () { save(form, box.dataset.name + "." + endings[name]); }));
+      if (endings[name]) tools.append(button("Save", name, function (made) { save(form, box.dataset.name + "." + endings[name], made); }));
       tools.setAttribute("aria-live", "polite");
       term.append(" ", tools);
     });

@@ -34,6 +34,10 @@
           if (foot) box.append(reset(foot, result.view, spec.params));
           box.dataset.live = "yes";
           still.classList.add("live");
+          if (touched) {
+            tell(document.elementFromPoint(touched.clientX, touched.clientY), touched);
+            touched = null;
+          }
         });
     }).catch(function (error) {
       delete box.dataset.live;
@@ -52,18 +56,26 @@
     foot.replaceChildren(button);
     return foot;
   }
-  var tapped;
+  // Under a finger, which never hovers, the first tap on a mark says what it is; the second opens its entry.
+  var tapped, touched;
+  function tell(mark, event) {
+    if (!mark || !mark.__data__ || !mark.__data__.tooltip) return;
+    tapped = mark;
+    mark.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX: event.clientX, clientY: event.clientY }));
+  }
   document.addEventListener("touchstart", function () {
     if (tapped) tapped.dispatchEvent(new PointerEvent("pointerout", { bubbles: true }));
   }, { capture: true, passive: true });
   document.querySelectorAll(".still").forEach(function (still) {
-    // Under a finger, which never hovers, the first tap on a mark says what it is; the second opens its entry.
     still.addEventListener("click", function (event) {
+      if (event.pointerType !== "touch") return;
+      if (!still.classList.contains("live")) {
+        touched = event; // the tap that wakes a chart tells too, once it is awake
+        return;
+      }
       var item = event.target.__data__;
-      if (event.pointerType !== "touch" || !item || !item.tooltip) return;
-      if (item.href && tapped !== event.target) event.stopPropagation();
-      tapped = event.target;
-      tapped.dispatchEvent(new PointerEvent("pointermove", event));
+      if (item && item.tooltip && item.href && tapped !== event.target) event.stopPropagation();
+      tell(event.target, event);
     }, true);
     ["pointerenter", "focusin", "touchstart"].forEach(function (event) {
       still.addEventListener(event, function () { wake(still); }, { passive: true });
