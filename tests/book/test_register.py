@@ -227,3 +227,19 @@ def test_sources_lead_to_archived_copies_and_name_their_language(pages):
         assert f"https://web.archive.org/web/{row.accessed:%Y%m%d}/{unquote(row.url)}" in unquote(unescape(item))
         assert (f'lang="{row.language}"' in item) == (row.language != "en")
     assert max(len(page) for page in text.values()) < 400_000
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("address", ["claims.html#C17", "2020-q1.html#2020-03-11-taji-rockets", "2020-q3.html#2020-07-20-taji-rockets", "places.html#place-taji"])
+def test_an_address_opens_at_its_entry(browser, width, address):
+    page = opened(browser, f"register/{address}", width)
+    page.wait_for_timeout(300)
+    top = page.evaluate("document.getElementById(location.hash.slice(1)).getBoundingClientRect().top")
+    assert 0 <= top < 120, f"{address} shows {top:.0f} px from the top"
+    page.context.close()
+
+
+def test_an_address_of_nothing_says_so(browser):
+    page = opened(browser, "register/claims.html#C99")
+    assert page.locator("article > [role=status]").inner_text() == "Nothing on this page is called C99. Search the book."
+    page.context.close()
