@@ -149,7 +149,8 @@ def test_a_figure_stands_alone_in_a_frame(browser, tmp_path):
     page.goto(outer.as_uri())
     frame = page.frames[1]
     assert frame.locator("figure .still").is_visible() and frame.locator("figcaption").is_visible()
-    assert not frame.locator("h1, footer, .sidebar-drawer, .mobile-header, .cite, .table-wrapper").evaluate_all("all => all.filter(one => one.getClientRects().length).length")
+    assert frame.locator("h1").is_visible() and CFF["version"] in frame.locator(".credit").inner_text()
+    assert not frame.locator("h2, footer, .sidebar-drawer, .mobile-header, .cite, .table-wrapper").evaluate_all("all => all.filter(one => one.getClientRects().length).length")
     assert frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
