@@ -1,11 +1,14 @@
 """Read the data package, check it against its descriptor, and derive one estimate per event."""
 
 import csv
+import datetime
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import is_normalized
 
 import numpy as np
 import pandas as pd
@@ -200,55 +203,66 @@ def _parse(resource, content, problems):
     problems += [f"{path}, row {n}: has {len(rows[n - 2])} cells, the header {len(header)} (rule: format)" for n in ragged]
     if missing or extra or ragged:
         return None
-    text = pd.DataFrame(rows, columns=header, dtype="str")
-    if len(text) != resource.get("rows"):
-        problems.append(f"{path}: has {len(text)} rows, datapackage.json says {resource.get('rows')}; if the edit is meant, run: make data (rule: rows)")
-    frame = pd.DataFrame(index=text.index)
-    for field in fields:
-        frame[field["name"]] = _parse_column(path, field, text[field["name"]], problems)
-    return frame
+    if len(rows) != resource.get("rows"):
+        problems.append(f"{path}: has {len(rows)} rows, datapackage.json says {resource.get('rows')}; if the edit is meant, run: make data (rule: rows)")
+    columns = dict(zip(header, zip(*rows))) or dict.fromkeys(header, ())
+    return pd.DataFrame({field["name"]: _parse_column(path, field, columns[field["name"]], problems) for field in fields})
 
 
-def _parse_column(path, field, text, problems):
-    name, kind, rules = field["name"], field["type"], field.get("constraints", {})
-    empty = text == ""
+def _date(cell):
+    return datetime.date.fromisoformat(cell) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", cell) else None
 
-    def breach(mask, rule, says):
-        _report(problems, path, mask & ~empty, name, text, says, rule)
+
+TYPES = {
+    # how a cell becomes a value (None where it is none), the dtype of the column, what another cell is not
+    "date": (_date, "datetime64[s]", "is not a date (YYYY-MM-DD)"),
+    "integer": (lambda cell: int(cell) if re.fullmatch("-?[0-9]{1,15}", cell) else None, "Int64", "is not a whole number"),
+    "number": (lambda cell: float(cell) if re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]+)?", cell) else None, "Float64", "is not a number"),
+    "boolean": ({"true": True, "false": False}.get, "boolean", "is not true or false"),
+    "string": (str, "str", ""),
+}
+
+
+def _parse_column(path, field, cells, problems):
+    """Return the column's values; in plain Python, since a call of pandas costs more than most tables' cells."""
+    name, rules = field["name"], field.get("constraints", {})
+    parse, dtype, not_one = TYPES[field["type"]]
+    values = []
+    for cell in cells:
+        try:
+            values.append(parse(cell) if cell else None)
+        except ValueError:
+            values.append(None)
+
+    def breach(bad, rule, says):
+        for row, (cell, value) in enumerate(zip(cells, values), 2):
+            if cell and bad(cell, value):
+                problems.append(_line(path, row, name, cell, says, rule))
 
     if rules.get("required"):
-        _report(problems, path, empty, name, text, "must not be empty", "required")
+        problems += [_line(path, row, name, "", "must not be empty", "required") for row, cell in enumerate(cells, 2) if not cell]
     if rules.get("unique"):
-        breach(text.duplicated(), "unique", "is there already")
-    breach(text != text.str.strip(), "spaces", "has spaces around it")
-    if kind == "date":
-        values = pd.to_datetime(text.where(text.str.fullmatch(r"\d{4}-\d{2}-\d{2}")), format="%Y-%m-%d", errors="coerce").astype("datetime64[s]")
-        breach(values.isna(), "type", "is not a date (YYYY-MM-DD)")
-    elif kind == "integer":
-        values = pd.to_numeric(text.where(text.str.fullmatch(r"-?\d{1,15}")), errors="coerce").astype("Int64")
-        breach(values.isna(), "type", "is not a whole number")
-    elif kind == "number":
-        values = pd.to_numeric(text.where(text.str.fullmatch(r"-?\d{1,15}(\.\d+)?")), errors="coerce").astype("Float64")
-        breach(values.isna(), "type", "is not a number")
-    elif kind == "boolean":
-        values = text.map({"true": True, "false": False}).astype("boolean")
-        breach(values.isna(), "type", "is not true or false")
-    else:
-        values = text.mask(empty)
+        seen = set()
+        breach(lambda cell, _: cell in seen or seen.add(cell), "unique", "is there already")
+    breach(lambda cell, _: cell != cell.strip(), "spaces", "has spaces around it")
+    breach(lambda cell, _: not cell.isprintable(), "characters", "has characters that cannot be seen")
+    breach(lambda cell, _: not is_normalized("NFC", cell), "characters", "has letters apart from their accents (not Unicode NFC)")
+    breach(lambda _, value: value is None, "type", not_one)
     if "minimum" in rules:
-        breach((values < rules["minimum"]).fillna(False).astype(bool), "minimum", f"is below {rules['minimum']}")
+        breach(lambda _, value: value is not None and value < rules["minimum"], "minimum", f"is below {rules['minimum']}")
     if "maximum" in rules:
-        breach((values > rules["maximum"]).fillna(False).astype(bool), "maximum", f"is above {rules['maximum']}")
+        breach(lambda _, value: value is not None and value > rules["maximum"], "maximum", f"is above {rules['maximum']}")
     if "maxLength" in rules:
-        breach(text.str.len() > rules["maxLength"], "maxLength", f"is longer than {rules['maxLength']} characters")
+        breach(lambda cell, _: len(cell) > rules["maxLength"], "maxLength", f"is longer than {rules['maxLength']} characters")
     if "pattern" in rules:
-        breach(~text.str.fullmatch(rules["pattern"]), "pattern", f"does not match {rules['pattern']}")
+        match = re.compile(rules["pattern"]).fullmatch
+        breach(lambda cell, _: not match(cell), "pattern", f"does not match {rules['pattern']}")
     if "enum" in rules:
-        listed = [str(v) for v in rules["enum"]]
-        breach(~text.isin(listed), "enum", f"is not one of {', '.join(listed)}")
-        if kind == "string":
-            values = pd.Categorical(values.where(text.isin(listed)), listed, ordered=field.get("categoriesOrdered", False))
-    return values
+        listed = [str(value) for value in rules["enum"]]
+        breach(lambda cell, _: cell not in listed, "enum", f"is not one of {', '.join(listed)}")
+        if dtype == "str":
+            return pd.Categorical([value if value in listed else None for value in values], listed, ordered=field.get("categoriesOrdered", False))
+    return np.array(values, dtype) if dtype == "datetime64[s]" else pd.array(values, dtype=dtype)
 
 
 def _check_table(resource, frames, problems):
@@ -315,6 +329,8 @@ def _check_distinct(events, places, distinct, problems):
 
 def _report(problems, path, mask, column, values, says, rule):
     for row in mask.index[mask.astype(bool)]:
-        value = "" if values is None or pd.isna(values[row]) else f"{str(values[row])[:80]!r} "
-        where = f"{path}, row {row + 2}" + (f", column {column}" if column else "")
-        problems.append(f"{where}: {value}{says} (rule: {rule})")
+        problems.append(_line(path, row + 2, column, "" if pd.isna(values[row]) else str(values[row]), says, rule))
+
+
+def _line(path, row, column, value, says, rule):
+    return f"{path}, row {row}, column {column}: " + (f"{value[:80]!r} " if value else "") + f"{says} (rule: {rule})"
