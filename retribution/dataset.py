@@ -246,6 +246,8 @@ def _parse_column(path, field, cells, problems):
         breach(lambda cell, _: cell in seen or seen.add(cell), "unique", "is there already")
     breach(lambda cell, _: cell != cell.strip(), "spaces", "has spaces around it")
     breach(lambda cell, _: not cell.isprintable(), "characters", "has characters that cannot be seen")
+    # A spreadsheet runs such a cell; a mark before it, which OWASP advises, would change what other tools read.
+    breach(lambda cell, value: isinstance(value, str) and re.match(r"[=@＝＋－＠]|[+-](?!\d+(\.\d+)?$)", cell), "formula", "begins as a formula of a spreadsheet does")
     breach(lambda cell, _: not is_normalized("NFC", cell), "characters", "has letters apart from their accents (not Unicode NFC)")
     breach(lambda _, value: value is None, "type", not_one)
     if "minimum" in rules:

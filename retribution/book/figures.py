@@ -103,7 +103,7 @@ def _control(param):
         field, shown = f"<select disabled><option>{html.escape(str(labels.get(value, value)))}</option></select>", ""
     else:
         limits = "".join(f' {key}="{bind[key]}"' for key in ("min", "max", "step") if key in bind)
-        field = f'<input type="{bind["input"]}" disabled{limits}' + (" checked" * bool(value) if bind["input"] == "checkbox" else f' value="{value}"') + ">"
+        field = f'<input type="{bind["input"]}" disabled{limits}' + (" checked" * bool(value) if bind["input"] == "checkbox" else f' value="{html.escape(str(value))}"') + ">"
         shown = f"<span>{value}</span>" if bind["input"] == "range" else ""
     return f'<div class="vega-bind"><label><span class="vega-bind-name">{html.escape(bind.get("name", param["name"]))}</span>{field}{shown}</label></div>'
 

@@ -182,7 +182,7 @@ class _Register(SphinxDirective):
         who = f"by {_link('actor', event.actor_id, index.actors[event.actor_id])}"
         if pd.notna(event.target_id):
             who += f", to {_link('actor', event.target_id, index.actors[event.target_id])}"
-        facts = [when(event), _link("place", event.place_id, index.places[event.place_id]), f"{DOMAINS[event.domain][0]}: {event.kind.replace('_', ' ')}", who]
+        facts = [when(event), _link("place", event.place_id, index.places[event.place_id]), f"{DOMAINS[event.domain][0]}: {escape(event.kind.replace('_', ' '))}", who]
         if pd.notna(event.attribution):
             facts.append(f"attribution: {event.attribution}")
         reports = index.reports[event.event_id]

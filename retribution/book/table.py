@@ -52,7 +52,7 @@ def _row(event):
     cells = {
         "date": escape(when(event)),
         "title": f'<a href="{address("event", event.event_id)}">{escape(event.title)}</a>',
-        "domain": f"{DOMAINS[event.domain][0]}: {event.kind.replace('_', ' ')}",
+        "domain": f"{DOMAINS[event.domain][0]}: {escape(event.kind.replace('_', ' '))}",
         "who": escape(who),
         "where": escape(index().places[event.place_id]),
         "killed": best(event, "killed"),

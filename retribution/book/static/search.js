@@ -4,6 +4,7 @@ DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = location.protocol !== "file:";
 window.Scorer = {
   score: function (found) {
     "use strict";
+    found[1] = found[1].replace(/</g, "&lt;");  // Sphinx shows it as HTML, and has escaped only the register's names
     var words = found[0].startsWith("register/") && !found[2];
     if (words) found[3] = "among its words";
     var day = /^#(\d{4})-(\d\d)-(\d\d)-/.exec(found[2]);  // events that fit alike stand by date
