@@ -124,10 +124,10 @@ def best(event, measure):
 
 
 def short(claim, most=125):
-    """Return a claim's words as a title: whole, or cut at the last clause that ends within ``most`` characters."""
+    """Return a claim's words as a title: whole, or cut at the last clause that ends within ``most`` characters, or there."""
     if len(claim) <= most:
         return claim.rstrip(".")
-    clauses = [m.start() for m in re.finditer(r"[,;] | and | to | in | very ", claim) if m.start() <= most]
+    clauses = [m.start() for m in re.finditer(r"[,;] | and | to | in | very ", claim) if m.start() <= most] or [most]
     return claim[: clauses[-1]] + " …"
 
 
