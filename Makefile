@@ -1,4 +1,4 @@
-.PHONY: book pdf anchors test audit links serve data notebooks simulations lock clean distclean
+.PHONY: book pdf anchors test audit links sbom serve data notebooks simulations lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -32,6 +32,11 @@ audit: book               # needs Node, npm, Java and Chromium; an hour for all 
 
 links: book               # which outside addresses still answer; never fails
 	@$(RUN:-m=) tests/audit/links.py
+
+sbom: $(READY)            # what is installed, as CycloneDX; its maker has an environment of its own, so that the book's needs no more packages
+	@$(RUN) venv _build/sbom && _build/sbom/bin/pip install -q --disable-pip-version-check cyclonedx-bom==7.5.0
+	@_build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o _build/sbom.json .venv/bin/python
+	@echo "Listed in _build/sbom.json"
 
 data: $(READY)            # after an edit in data/: new hashes and row counts, then the check
 	@$(RUN) retribution refresh
