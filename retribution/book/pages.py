@@ -167,7 +167,7 @@ def _mend(app, error):
         one = f'<link rel="stylesheet" href="{links[0][0]}{merged[sheets]}">'
         text = re.sub(r'<link rel="stylesheet" type="text/css" [^>]*>', lambda m, rest=iter([one]): next(rest, ""), text)
         path.write_text(text, encoding="utf-8")
-        inline |= set(re.findall(r"<script>(.*?)</script>", text, re.S))
+        inline |= set(re.findall(r"<script>(.*?)</script>", re.sub(r"<article.*</article>", "", text, flags=re.S), re.S))  # the theme's, none of the content's
     for name in set().union(*merged):
         out.joinpath(name).unlink()
     hashes = " ".join(sorted(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" for code in inline))

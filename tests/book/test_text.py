@@ -1,5 +1,7 @@
 """Nothing of an event's title runs or becomes markup where a script writes it into the page."""
 
+import re
+
 from conftest import HTML, opened
 
 TITLE = "Rockets hit the US embassy compound in Baghdad"
@@ -32,3 +34,19 @@ def test_in_the_table(browser, server):
 def test_in_the_search(browser, server):
     page = told_by(browser, server, "search.html?q=embassy", "searchindex.js", TITLE)
     assert_text(page, "#search-results li a")
+
+
+def test_no_page_s_content_holds_a_script_and_the_policy_would_allow_none():
+    for path in HTML.rglob("*.html"):
+        content = re.search(r"<article.*</article>", path.read_text(encoding="utf-8"), re.S)
+        assert not content or "<script>" not in content[0], path
+    assert len(re.findall("'sha256-", (HTML / "_headers").read_text(encoding="utf-8"))) == 2  # the theme's, and that of 404.html
+
+
+def test_the_marks_of_a_search_can_be_hidden(browser, server):
+    page = opened(browser, "register/claims.html?highlight=embassy", server=server)
+    page.locator(".highlighted").first.wait_for()
+    page.locator(".highlight-link a").click()
+    page.locator(".highlight-link").wait_for(state="detached")
+    assert page.locator(".highlighted").count() == 0 and page.complaints == []
+    page.context.close()

@@ -43,6 +43,12 @@
     document.documentElement.classList.add("embedded");
     document.querySelectorAll(".content a:not([download])").forEach(function (link) { link.target = "_blank"; });
   }
+  // Sphinx writes the link as code, which the policy of a host forbids.
+  document.addEventListener("click", function (event) {
+    if (!event.target.closest(".highlight-link a")) return;
+    event.preventDefault();
+    SphinxHighlight.hideSearchWords();
+  });
   drawer("__navigation", "Contents of the book", ".sidebar-drawer");
   drawer("__toc", "Contents of this page", ".toc-drawer");
 
