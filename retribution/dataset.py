@@ -1,11 +1,14 @@
 """Read the data package, check it against its descriptor, and derive one estimate per event."""
 
 import csv
+import dataclasses
 import datetime
 import hashlib
 import io
 import json
+import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import is_normalized
@@ -62,23 +65,11 @@ def load(folder=DATA):
     """Return the ``Dataset`` in ``folder``; raise ``DataError`` naming every breach of its descriptor."""
     folder = Path(folder)
     descriptor, raw = _read_descriptor(folder)
-    problems, frames, geo = [], {}, {}
-    for resource in descriptor["resources"]:
-        content = _read_file(folder, resource, problems)
-        if content is None:
-            continue
-        if resource["format"] == "geojson":
-            try:
-                geo[resource["name"].removeprefix("geo-")] = json.loads(content)
-            except ValueError as error:
-                problems.append(f"{resource['path']}: not valid JSON: {error} (rule: format)")
-        else:
-            frame = _parse(resource, content, problems)
-            if frame is not None:
-                frames[resource["name"]] = frame
-    for resource in descriptor["resources"]:
-        if resource["name"] in frames:
-            _check_table(resource, frames, problems)
+    problems = []
+    try:
+        frames, geo = _follow(descriptor, folder, problems)
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError, re.error) as error:
+        raise DataError([f"datapackage.json: cannot be followed: {_plain(repr(error))} (rule: descriptor)"]) from error
     if not problems:
         _check_distinct(frames["events"], frames["places"], frames["distinct"], problems)
     if problems:
@@ -87,6 +78,30 @@ def load(folder=DATA):
     events = frames["events"].join(estimate(frames["reports"], frames["sources"]), on="event_id")
     events["origins"] = events["origins"].fillna(0).astype(int)
     return Dataset(**frames | {"events": events}, geo=geo, descriptor=descriptor, fingerprint=hashlib.sha256(raw).hexdigest())
+
+
+def _follow(descriptor, folder, problems):
+    """Return the frames and the outlines that the descriptor lists, and add to ``problems`` where they break it."""
+    frames, geo = {}, {}
+    for resource in descriptor["resources"]:
+        content = _read_file(folder, resource, problems)
+        if content is None:
+            continue
+        if resource["format"] == "geojson":
+            try:
+                outlines = geo[resource["name"].removeprefix("geo-")] = _json(content)
+                if not (isinstance(outlines, dict) and outlines.get("features")):
+                    raise ValueError("it has no features")
+            except (ValueError, RecursionError) as error:
+                problems.append(f"{resource['path']}: not valid GeoJSON: {error} (rule: format)")
+        else:
+            frame = _parse(resource, content, problems)
+            if frame is not None:
+                frames[resource["name"]] = frame
+    for resource in descriptor["resources"]:
+        if resource["name"] in frames:
+            _check_table(resource, frames, problems)
+    return frames, geo
 
 
 def _whose(reports, sources, outlets, actors):
@@ -133,16 +148,22 @@ def refresh(folder=DATA):
     folder = Path(folder)
     descriptor, _ = _read_descriptor(folder)
     for resource in descriptor["resources"]:
-        try:
-            content = (folder / resource["path"]).read_bytes()
-            if resource["format"] == "csv":
+        content = _read(folder, resource["path"])
+        if resource["format"] == "csv":
+            try:
                 resource["rows"] = len(_cells(content)) - 1
-        except (OSError, ValueError, csv.Error) as error:
-            raise DataError([f"{resource['path']}: cannot be read: {error} (rule: format)"]) from None
+            except (ValueError, csv.Error) as error:
+                raise DataError([f"{resource['path']}: cannot be read as CSV in UTF-8: {error} (rule: format)"]) from None
         resource["hash"] = "sha256:" + hashlib.sha256(content).hexdigest()
         resource["bytes"] = len(content)
     text = json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n"
-    (folder / "datapackage.json").write_text(text, encoding="utf-8")
+    new = folder / "datapackage.json.new"  # put in place whole, so that a kill or a full disk spoils nothing
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(folder / "datapackage.json")
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise DataError([f"datapackage.json: cannot be written: {error.strerror}; it is as it was (rule: path)"]) from None
 
 
 def draw(data, number, seed=20260122):
@@ -158,25 +179,59 @@ def draw(data, number, seed=20260122):
     return rows[rows["_merge"] == "left_only"].sort_values("turn")[["event_id", "source_id"]].head(number)
 
 
-def _read_descriptor(folder):
+def _read(folder, path):
+    """Return the bytes of a file of the package; raise ``DataError`` where it is no plain file within the folder.
+
+    A link, a device or a file without end would hang the reader, or bring into the book what is not of the package.
+    """
+    file, whole = folder / path, Path(os.path.realpath(folder))
     try:
-        raw = (folder / "datapackage.json").read_bytes()
-        descriptor = json.loads(raw)
-        if not (isinstance(descriptor, dict) and descriptor.get("resources")):
-            raise ValueError("it lists no resources")
+        if not os.path.lexists(file):
+            raise DataError([f"{_plain(path)}: file is missing (rule: path)"])
+        if os.path.realpath(file) != f"{whole}{os.sep}{path.replace('/', os.sep)}" or not file.is_file():
+            raise DataError([f"{_plain(path)}: is not a plain file within {folder.name}/ (rule: path)"])
+        if file.stat().st_size > 1 << 30:
+            raise DataError([f"{path}: is larger than 1 GiB (rule: path)"])
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError([f"{_plain(path)}: cannot be read: {error.strerror} (rule: path)"]) from None
+
+
+def _json(content):
+    def refuse(word):
+        raise ValueError(f"{word} is not a number")
+
+    whole = json.loads(content.decode(), parse_constant=refuse)
+    json.dumps(whole, ensure_ascii=False).encode()  # fails on half a surrogate pair, which no file can hold
+    return whole
+
+
+def _plain(text):
+    """Return ``text`` as one short line that can be seen whole."""
+    return repr(text[:80])[1:-1] if len(text) > 80 or not text.isprintable() else text
+
+
+def _read_descriptor(folder):
+    raw = _read(folder, "datapackage.json")
+    try:
+        descriptor = _json(raw)
+        resources = descriptor["resources"]
+        tables = [field.name for field in dataclasses.fields(Dataset) if field.type is pd.DataFrame]
+        if sorted((r["name"], r["format"]) for r in resources) != sorted([*((name, "csv") for name in tables), ("geo-land", "geojson"), ("geo-iraq-governorates", "geojson")]):
+            raise ValueError(f"its resources are not {', '.join(tables)} and the two outlines")
+        if not all(isinstance(r["path"], str) and r["path"].isprintable() for r in resources):
+            raise ValueError("a path is not a name")
         return descriptor, raw
-    except FileNotFoundError:
-        raise DataError([f"{folder / 'datapackage.json'}: file is missing (rule: descriptor)"]) from None
-    except ValueError as error:
-        raise DataError([f"datapackage.json: not a data package: {error} (rule: descriptor)"]) from None
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise DataError([f"datapackage.json: not a data package: {_plain(str(error))} (rule: descriptor)"]) from None
 
 
 def _read_file(folder, resource, problems):
     path = resource["path"]
     try:
-        content = (folder / path).read_bytes()
-    except FileNotFoundError:
-        problems.append(f"{path}: file is missing (rule: path)")
+        content = _read(folder, path)
+    except DataError as error:
+        problems += error.problems
         return None
     if "sha256:" + hashlib.sha256(content).hexdigest() != resource.get("hash"):
         problems.append(f"{path}: content differs from the hash in datapackage.json; if the edit is meant, run: make data (rule: hash)")
@@ -196,11 +251,13 @@ def _parse(resource, content, problems):
         problems.append(f"{path}: cannot be read as CSV in UTF-8: {error} (rule: format)")
         return None
     names = [f["name"] for f in fields]
-    missing, extra = [n for n in names if n not in header], [n for i, n in enumerate(header) if n not in names or n in header[:i]]
-    problems += [f"{path}, column {n}: is missing (rule: fields)" for n in missing]
-    problems += [f"{path}, column {n}: is not in the descriptor (rule: fields)" for n in extra]
+    missing, extra = [n for n in names if n not in header], [n for n, times in Counter(header).items() if n not in names or times > 1]
+    problems += [f"{path}, column {_plain(n)}: is missing (rule: fields)" for n in missing]
+    problems += [f"{path}, column {_plain(n)}: is not in the descriptor, or is there twice (rule: fields)" for n in extra]
     ragged = [n for n, row in enumerate(rows, 2) if len(row) != len(header)]
     problems += [f"{path}, row {n}: has {len(rows[n - 2])} cells, the header {len(header)} (rule: format)" for n in ragged]
+    if not (missing or extra) and header != names:
+        problems.append(f"{path}: its columns do not stand in the order of the descriptor (rule: fields)")
     if missing or extra or ragged:
         return None
     if len(rows) != resource.get("rows"):
@@ -273,7 +330,9 @@ def _check_table(resource, frames, problems):
     frame = frames[name]
 
     def breach(mask, column, says, rule):
-        _report(problems, path, mask, column, frame[column], says, rule)
+        for row in np.flatnonzero(mask):
+            value = frame[column][row]
+            problems.append(_line(path, row + 2, column, "" if pd.isna(value) else str(value), says, rule))
 
     key = schema.get("primaryKey", [])
     if len(key) > 1:
@@ -327,11 +386,6 @@ def _check_distinct(events, places, distinct, problems):
     for one, other in near_pairs(events, places).itertuples(index=False, name=None):
         if (one, other) not in settled:
             problems.append(f"events.csv, row {line[other]}, column event_id: {other!r} may be the same as {one!r} in row {line[one]} (place and day are near); make them one, or say in distinct.csv what tells them apart (rule: distinct)")
-
-
-def _report(problems, path, mask, column, values, says, rule):
-    for row in mask.index[mask.astype(bool)]:
-        problems.append(_line(path, row + 2, column, "" if pd.isna(values[row]) else str(values[row]), says, rule))
 
 
 def _line(path, row, column, value, says, rule):

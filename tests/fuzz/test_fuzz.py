@@ -1,0 +1,257 @@
+"""A small part of the fuzzing, by chance that is always the same; all of it: ``make fuzz``."""
+
+import errno
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import time
+from pathlib import Path
+
+import fuzz
+import pytest
+from damage import DAMAGES, put
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from package import cut, read, write
+
+from retribution.dataset import DataError, load, refresh
+
+same = settings(derandomize=True, deadline=None, database=None, max_examples=40)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    base = tmp_path_factory.mktemp("fuzz") / "base"
+    cut(base)
+    return fuzz.Bench(base)
+
+
+@pytest.mark.parametrize("seed", range(2 * len(DAMAGES)))
+def test_damage_is_refused_or_harmless(bench, seed):
+    damage, what, _, finding, _, _ = fuzz.judge(bench, seed)
+    assert finding is None, f"{damage} of {what}: {finding}"
+
+
+@pytest.mark.parametrize(
+    "fault, says",
+    [(lambda bench: load(bench.base), "accepted, though"), (lambda bench: 1 / 0, "traceback: ZeroDivisionError"), (lambda bench: os.read(os.pipe()[0], 1), "hangs")],
+    ids=["accepts all", "breaks down", "waits"],
+)
+def test_a_faulty_loader_is_found_out(bench, monkeypatch, fault, says):
+    monkeypatch.setattr(fuzz, "LIMIT", 0.05 if says == "hangs" else fuzz.LIMIT)
+    monkeypatch.setattr(fuzz, "load", lambda _: fault(bench))
+    assert fuzz.judge(bench, 0)[3].startswith(says)
+
+
+@same
+@given(text=st.text(max_size=50))
+def test_any_text_is_kept_to_the_letter_or_refused(bench, text):
+    bench.reset()
+    rows = read(bench.folder / "places.csv")
+    put(rows, None, text, column=rows[0].index("note"), row=2)
+    write(bench.folder / "places.csv", rows)
+    refresh(bench.folder)
+    try:
+        note = load(bench.folder).places["note"][1]
+        assert note == text or (text == "" and note != note)
+    except DataError as error:
+        assert {line[:31] for line in error.problems} <= {"places.csv, row 3, column note: ", "places.csv, row 3, column note:"}
+        assert not text.isprintable() or text != text.strip() or "NFC" in str(error)
+
+
+@same
+@given(number=st.one_of(st.floats(), st.integers(), st.decimals()).map(str))
+def test_any_number_is_read_as_it_is_written_or_refused(bench, number):
+    bench.reset()
+    rows = read(bench.folder / "series.csv")
+    put(rows, None, number, column=rows[0].index("value"), row=1)
+    write(bench.folder / "series.csv", rows)
+    refresh(bench.folder)
+    try:
+        assert load(bench.folder).series["value"][0] == float(number)
+    except DataError as error:
+        assert error.problems[0] == f"series.csv, row 2, column value: {number[:80]!r} is not a number (rule: type)"
+        assert "e" in number.lower() or "n" in number.lower() or abs(float(number)) >= 1e15
+
+
+@same
+@given(content=st.binary(max_size=200), path=st.sampled_from(["events.csv", "geo/land.geojson", "datapackage.json"]))
+def test_any_bytes_are_refused_in_plain_words(bench, content, path):
+    bench.reset()
+    (bench.folder / path).write_bytes(content)
+    for read_it in (refresh, load):
+        try:
+            read_it(bench.folder)
+        except DataError as error:
+            assert all(fuzz.LINE.fullmatch(line) for line in error.problems)
+        else:
+            assert read_it is refresh
+
+
+# What the fuzzing found, each mended
+
+
+@pytest.fixture
+def small(bench):
+    bench.reset()
+    return bench.folder
+
+
+def refused(folder, *readers):
+    """Return the first problem, after making sure that ``load`` (and each of ``readers``) has so many words for it."""
+    for read_it in (*readers, load):
+        with pytest.raises(DataError) as caught:
+            read_it(folder)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "table, column, value, rule",
+    [
+        ("places", "name", "Bagh\u200bdad", "characters"),
+        ("places", "name", "\u202eBaghdad", "characters"),
+        ("places", "name", "Bagh\u00a0dad", "characters"),
+        ("places", "note", "two\nlines", "characters"),
+        ("places", "note", "\0", "characters"),
+        ("sources", "publisher", "E\u0301cho", "characters"),
+        ("reports", "killed_low", "\u0663", "type"),
+        ("events", "date_end", "\u0662\u0660\u0662\u0660-01-03", "type"),
+    ],
+)
+def test_look_alikes(small, table, column, value, rule):
+    rows = read(small / f"{table}.csv")
+    put(rows, None, value, column=rows[0].index(column), row=1)
+    write(small / f"{table}.csv", rows)
+    refresh(small)
+    line = refused(small)[0]
+    assert line.startswith(f"{table}.csv, row 2, column {column}: {value!r} ") and line.endswith(f"(rule: {rule})")
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (lambda rows: [row.append(row[0]) for row in rows], "places.csv, column place_id: is not in the descriptor, or is there twice"),
+        (lambda rows: [row.insert(0, row.pop()) for row in rows], "places.csv: its columns do not stand in the order of the descriptor"),
+        (lambda rows: rows[0].__setitem__(0, "x" * 10**5), f"places.csv, column {'x' * 80}: is not in the descriptor, or is there twice"),
+        (lambda rows: rows[0].__setitem__(0, "two\nlines"), "places.csv, column two\\nlines: is not in the descriptor, or is there twice"),
+        (lambda rows: rows.__setitem__(slice(None), [[""] * 10**6]), "places.csv, column : is not in the descriptor, or is there twice"),
+    ],
+    ids=["doubled column", "columns in another order", "endless name", "name of two lines", "a million columns without a name"],
+)
+def test_columns(small, change, says):
+    rows = read(small / "places.csv")
+    change(rows)
+    write(small / "places.csv", rows)
+    refresh(small)
+    found = refused(small)
+    assert f"{says} (rule: fields)" in found and len(found) < 20
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "null", '{"features": []}', '{"features": [NaN]}', '{"features": ["\\ud800"]}'], ids=["deep", "null", "no features", "not a number", "half a character"])
+def test_outlines(small, content):
+    (small / "geo/land.geojson").write_text(content)
+    refresh(small)
+    [line] = refused(small)
+    assert line.startswith("geo/land.geojson: not valid GeoJSON: ") and line.endswith("(rule: format)")
+
+
+def elsewhere(file):
+    moved = file.rename(file.parent.parent / file.name)
+    file.symlink_to(moved)
+
+
+def endless(file):
+    with file.open("wb") as sparse:
+        sparse.truncate(1 << 40)
+
+
+@pytest.mark.parametrize("path", ["places.csv", "geo/land.geojson", "datapackage.json"])
+@pytest.mark.parametrize("replace", [Path.mkdir, os.mkfifo, endless, lambda file: file.symlink_to(file.name), lambda file: file.symlink_to("/dev/zero"), None], ids=["directory", "pipe", "endless", "loop", "device", "link"])
+def test_only_plain_files_of_a_size_are_opened(small, path, replace):
+    if replace:
+        (small / path).unlink()
+    (replace or elsewhere)(small / path)
+    [line] = refused(small, refresh)
+    assert line.startswith(f"{path}: is ") and line.endswith("(rule: path)")
+
+
+@pytest.mark.parametrize("path", ["../outside.csv", "/etc/hosts", "geo/../places.csv", "/dev/zero"])
+def test_no_path_leads_out_of_the_package(small, path):
+    shutil.copy(small / "places.csv", small.parent / "outside.csv")
+    descriptor = json.loads((small / "datapackage.json").read_text())
+    next(r for r in descriptor["resources"] if r["name"] == "places")["path"] = path
+    (small / "datapackage.json").write_text(json.dumps(descriptor))
+    [line] = refused(small, refresh)
+    assert line.startswith(f"{path}: is not a plain file within package/")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"resources": [1]}', '{"resources": 7}', "[" * 100_000, "\ufeff{}"], ids=["empty", "cut short", "a list", "no resources", "no names", "a number", "deep", "byte order mark"])
+def test_descriptor_that_is_none(small, content):
+    (small / "datapackage.json").write_text(content)
+    [line] = refused(small, refresh)
+    assert line.startswith("datapackage.json: ") and line.endswith("(rule: descriptor)")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda tables: tables.pop("places"),
+        lambda tables: tables["places"].update(name="sites"),
+        lambda tables: tables["places"].update(path=7),
+        lambda tables: tables["places"].update(schema="x"),
+        lambda tables: tables["places"].update(title="\ud800"),
+        lambda tables: tables["places"].update(together=[["lat", "height"]]),
+        lambda tables: tables["places"]["schema"]["fields"][0].update(type="word"),
+        lambda tables: tables["places"]["schema"]["fields"][0].update(constraints={"pattern": "("}),
+        lambda tables: tables["events"].update(allowed="x"),
+    ],
+    ids=["table lost", "table renamed", "path", "schema", "half a character", "column of a rule", "type", "pattern", "allowed"],
+)
+def test_descriptor_that_cannot_be_followed(small, damage):
+    descriptor = json.loads((small / "datapackage.json").read_text())
+    tables = {r["name"]: r for r in descriptor["resources"]}
+    damage(tables)
+    (small / "datapackage.json").write_text(json.dumps(descriptor | {"resources": list(tables.values())}))
+    [line] = refused(small)
+    assert line.startswith("datapackage.json: ") and line.endswith("(rule: descriptor)")
+
+
+# Interruption of what writes to the data
+
+
+def slow(path, text, encoding):
+    path.write_bytes(text[:100].encode())
+    time.sleep(0.01)
+    path.write_bytes(text.encode())
+
+
+def for_ever(folder):
+    Path.write_text = slow  # in this process: a disk slow enough for the kill to fall into the writing
+    while True:
+        refresh(folder)
+
+
+def test_a_refresh_that_is_killed_leaves_a_whole_descriptor(small):
+    sound, chance = (small / "datapackage.json").read_bytes(), random.Random(1)
+    for _ in range(50):
+        process = multiprocessing.get_context("fork").Process(target=for_ever, args=[small])
+        process.start()
+        time.sleep(chance.random() / 10)
+        process.kill()
+        process.join()
+        assert (small / "datapackage.json").read_bytes() == sound
+
+
+def test_a_refresh_without_room_leaves_a_whole_descriptor_and_says_so(small, monkeypatch):
+    before = sorted(small.rglob("*")), (small / "datapackage.json").read_bytes()
+
+    def full(path, text, encoding):
+        path.write_bytes(text[:100].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DataError, match="datapackage.json: cannot be written: No space left on device"):
+        refresh(small)
+    assert before == (sorted(small.rglob("*")), (small / "datapackage.json").read_bytes())
