@@ -17,7 +17,7 @@ test: $(READY)
 	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
 	@echo "Everything passed: data, package, notebooks, book."
 
-fuzz: $(READY)            # damage a small data package in 10,000 ways; half an hour; what fired and what was found in _build/fuzz
+fuzz: $(READY)            # damage a small data package in 10,000 ways; ten minutes; what fired and what was found in _build/fuzz
 	@$(RUN:-m=) tests/fuzz/fuzz.py
 
 pdf: book                 # the whole book on paper: _build/so-much-for-iranian-retribution.pdf

@@ -10,6 +10,8 @@ import re
 
 from package import read, write
 
+from retribution.dataset import refresh
+
 CELLS = [
     *["", " ", "  x", "x ", "\u00a0", "x\u00a0", "\t", "x\ty", "x\ny", "x\ry", "x\r\ny", "x\0y", "\0", "\x1b[31mx", "\x7f", "\x85"],
     *["x\u200by", "\u200bx", "x\u200d", "\u2060", "\ufeffx", "\u202ex", "x\u202c", "\u2066x\u2069", "\u200fx", "\u00adx", "\u2028", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "e\u0301"],
@@ -96,9 +98,27 @@ def swap_cells(folder, random):
 
 def break_rule(folder, random, number=None):
     """Break a rule of the descriptor, the ``number``th where given."""
-    listed = [rule for rule in rules(folder) if rule[1]]
+    listed = [rule for rule in rules(folder) if rule[0] not in ("", "geo-land")]
     table, column, rule = listed[number % len(listed)] if number is not None else random.choice(listed)
     resource = next(r for r in tables(folder) if r["name"] == table)
+    if not column:
+        file, stale = folder / resource["path"], resource["rows"]
+        match rule:
+            case "path":
+                file.unlink()
+            case "format":
+                file.write_bytes(file.read_bytes() + b'"')
+            case "fields":
+                file.write_bytes(random.choice([b"x", b"x,"]) + file.read_bytes())
+            case "hash":
+                file.write_bytes(file.read_bytes()[:-1])
+            case "rows":
+                write(file, read(file)[:-1])
+                refresh(folder)
+                whole = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))
+                next(r for r in whole["resources"] if r["name"] == table)["rows"] = stale
+                (folder / "datapackage.json").write_text(json.dumps(whole))
+        return [resource["path"]], f"{rule} of {table}"
     field = next(f for f in resource["schema"]["fields"] if f["name"] == column)
     limits = field.get("constraints", {})
 
