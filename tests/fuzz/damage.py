@@ -39,7 +39,7 @@ def rules(folder):
         name, schema = resource["name"], resource["schema"]
         for field in schema["fields"]:
             found += [(name, field["name"], rule) for rule in field.get("constraints", {})]
-            found += [(name, field["name"], rule) for rule in ("spaces", "characters", *(["type"] if field["type"] != "string" else []))]
+            found += [(name, field["name"], rule) for rule in ("spaces", "characters", "formula" if field["type"] == "string" else "type")]
         if len(schema.get("primaryKey", [])) > 1:
             found.append((name, schema["primaryKey"][-1], "primaryKey"))
         found += [(name, key["fields"][0], "foreignKeys") for key in schema.get("foreignKeys", [])]
@@ -143,6 +143,8 @@ def break_rule(folder, random, number=None):
                 return put(rows, random, lambda v: random.choice([v.upper() + "x", v + ",", "7", "other thing"]), at, row)
             case "type":
                 return put(rows, random, random.choice(["x", "1.2.3", "nan", "2020-02-30", "yes"]), at, row)
+            case "formula":
+                return put(rows, random, lambda v: random.choice(["=", "+", "-", "@", "＝", "=cmd|' /C calc'!", "-1+"]) + v, at, row)
             case "spaces":
                 return put(rows, random, lambda v: random.choice([v + " ", " " + v, " "]), at, row)
             case "characters":

@@ -58,7 +58,7 @@ def test_any_text_is_kept_to_the_letter_or_refused(bench, text):
         assert note == text or (text == "" and note != note)
     except DataError as error:
         assert {line[:31] for line in error.problems} <= {"places.csv, row 3, column note: ", "places.csv, row 3, column note:"}
-        assert not text.isprintable() or text != text.strip() or "NFC" in str(error)
+        assert not text.isprintable() or text != text.strip() or "NFC" in str(error) or text[0] in "=+-@＝＋－＠"
 
 
 @same
