@@ -282,7 +282,11 @@ def chapters(env):
 
 def _list(app, doctree, docname):
     for place in list(doctree.findall(_Chapters)):
-        items = "".join(f'<section id="{c["id"].removeprefix("retribution-")}"><h3>{escape(c["title"])}</h3>{box(c)}</section>' for c in chapters(app.env))
+        items = ""
+        for entry in chapters(app.env):
+            name = entry["id"].removeprefix("retribution-")
+            named = "" if docname.endswith(f"/{name}") else f' id="{name}"'  # this page's own title bears its name
+            items += f'<section{named}><h3>{escape(entry["title"])}</h3>{box(entry)}</section>'
         place.replace_self(nodes.raw("", items, format="html"))
 
 
