@@ -3,10 +3,12 @@
   "use strict";
   // A region that does not scroll would only be a stop on the way.
   var watch = new ResizeObserver(function (entries) {
-    entries.forEach(function (entry) {
-      var box = entry.target, wide = box.scrollWidth > box.clientWidth;
+    // All is read before anything is written, or each box would be laid out anew.
+    var scrolls = entries.map(function (entry) { return entry.target.scrollWidth > entry.target.clientWidth; });
+    entries.forEach(function (entry, at) {
+      var box = entry.target, wide = scrolls[at];
       var says = { tabindex: 0, role: "group", "aria-label": box.querySelector("table") ? "Wide table: " + box.querySelector("caption").textContent : "Code or text" };
-      Object.keys(says).forEach(function (name) { wide ? box.setAttribute(name, says[name]) : box.removeAttribute(name); });
+      Object.keys(says).forEach(function (name) { if (wide) box.setAttribute(name, says[name]); else if (box.hasAttribute(name)) box.removeAttribute(name); });
     });
   });
   document.querySelectorAll("pre:not(.cite pre), .table-wrapper, .output").forEach(function (box) { watch.observe(box); });
