@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError
 from .. import DATA, DataError
 from ..dataset import quarter
 from . import formats, register
+from .versions import ANCHORS, list_anchors
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "_build"
@@ -70,15 +71,18 @@ def _missing_pages(data):
 
 
 def _drop_stale_cache():
-    """Forget stored executions and read pages when anything that they show, other than the page itself, has changed."""
-    parts = sorted([*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "CHANGELOG.md", ROOT / "CITATION.cff", ROOT / "register" / "anchors.csv", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"])
-    key = hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in parts if p.is_file())).hexdigest()
-    mark = BUILD / "inputs"
-    if not mark.exists() or mark.read_text() != key:
-        for stale in (".jupyter_cache", ".doctrees"):
+    """Forget stored executions when anything that notebooks read has changed, read pages when anything that they show has, other than the page itself."""
+    run = [*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"]
+    shown = [ROOT / "CHANGELOG.md", ROOT / "CITATION.cff", ROOT / "register" / "anchors.csv", ROOT / "retribution" / "book" / "plain.csl"]
+    known = (BUILD / "inputs").read_text().split() if (BUILD / "inputs").exists() else []
+    key, keys = hashlib.sha256(), []
+    for stale, parts in {".jupyter_cache": run, ".doctrees": shown}.items():
+        key.update(b"".join(path.name.encode() + path.read_bytes() for path in sorted(parts) if path.is_file()))
+        keys.append(key.hexdigest())
+        if known[: len(keys)] != keys:
             shutil.rmtree(BUILD / stale, ignore_errors=True)
-        BUILD.mkdir(exist_ok=True)
-        mark.write_text(key)
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "inputs").write_text("\n".join(keys))
 
 
 def _run_into_cache():
@@ -116,8 +120,6 @@ def _copy_downloads():
 
 def list_addresses():
     """Add the built book's new addresses to the list of those that it keeps for good; return the exit status."""
-    from .versions import ANCHORS, list_anchors
-
     print(f"{list_anchors(BUILD / 'html')} addresses are new in {ANCHORS}")
     return 0
 

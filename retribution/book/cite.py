@@ -28,19 +28,18 @@ CITATION = yaml.safe_load((DATA.parent / "CITATION.cff").read_text(encoding="utf
 AUTHORS = [author.get("name") or f"{author['given-names']} {author['family-names']}" for author in CITATION["authors"]]
 BOOK = CITATION["preferred-citation"]["title"]
 RELEASED = date.fromisoformat(str(CITATION["date-released"]))
-DATAPACKAGE = json.loads((DATA / "datapackage.json").read_text(encoding="utf-8"))
+RAW = (DATA / "datapackage.json").read_bytes()
+DATAPACKAGE, FINGERPRINT = json.loads(RAW), hashlib.sha256(RAW).hexdigest()
 LICENCE = DATAPACKAGE["licenses"][0]["path"]
-FINGERPRINT = hashlib.sha256((DATA / "datapackage.json").read_bytes()).hexdigest()
 
 STYLES = {"Plain": Path(__file__).with_name("plain.csl"), "APA": get_style_filepath("apa"), "Chicago": get_style_filepath("chicago-author-date")}
-# What a part is called in CSL, BibTeX and RIS.
-KINDS = {
-    "book": ("book", "book", "BOOK"),
-    "data": ("dataset", "misc", "DATA"),
-    "chapter": ("chapter", "incollection", "CHAP"),
-    "figure": ("figure", "incollection", "CHAP"),  # what reference managers do not lose the book's title of
-    "claim": ("entry", "misc", "ENCYC"),
-    "event": ("entry", "misc", "ENCYC"),
+# What a CSL type is called in BibTeX and RIS.
+TYPES = {
+    "book": ("book", "BOOK"),
+    "dataset": ("misc", "DATA"),
+    "chapter": ("incollection", "CHAP"),
+    "figure": ("incollection", "CHAP"),  # what reference managers do not lose the book's title of
+    "entry": ("misc", "ENCYC"),
 }
 # Stand-ins for what differs from entry to entry of a kind, and for what HTML would take as markup.
 MARKS = {"title": "\ue000", "genre": "\ue001", "URL": "\ue002"}
@@ -54,12 +53,12 @@ def address(path):
 
 
 def record(kind, name, title, path, note=""):
-    """Return the CSL-JSON record of a part of the book, by a key of ``KINDS``, its id, its title and its page."""
+    """Return the CSL-JSON record of a part of the book, by a key of ``TYPES``, "claim" or "event", its id, its title and its page."""
     genre = {"figure": "Figure", "claim": "Claim and verdict", "event": f"Event {name}"}.get(kind)
-    within = {} if kind in ("book", "data") else {"container-title": BOOK}
+    within = {} if kind in ("book", "dataset") else {"container-title": BOOK}
     return {
         "id": "retribution" if kind == "book" else f"retribution-{name}",
-        "type": KINDS[kind][0],
+        "type": "entry" if kind in ("claim", "event") else kind,
         "title": title,
         **within,
         "author": [{"family": a["family-names"], "given": a["given-names"]} if "family-names" in a else {"literal": a["name"]} for a in CITATION["authors"]],
@@ -79,7 +78,17 @@ def book():
 
 def dataset():
     """Return the record of the dataset."""
-    return record("data", "data", DATAPACKAGE["title"], "data.zip")
+    return record("dataset", "data", DATAPACKAGE["title"], "data.zip")
+
+
+def page(app, docname):
+    """Return the record of a page: the book on its first, elsewhere a chapter."""
+    return book() if docname == "index" else record("chapter", docname.rpartition("/")[2], app.env.titles[docname].astext(), f"{docname}.html")
+
+
+def figure(name, title):
+    """Return the record of a figure."""
+    return record("figure", f"fig-{name}", title, f"figures/{name}.html")
 
 
 @cache
@@ -102,7 +111,7 @@ def styled(style, entry):
     kind and style, and their own words put in. Their titles, which are sentences, so keep their case in Chicago.
     """
     marks = MARKS if entry["type"] in ("figure", "entry") else {}
-    model = entry | {field: mark for field, mark in marks.items()} | ({"id": entry["type"]} if marks else {})
+    model = entry | marks | ({"id": entry["type"]} if marks else {})
     text = _set(STYLES[style], json.dumps(model, ensure_ascii=False).translate(str.maketrans(SAFE)))
     for field, mark in marks.items():
         text = text.replace(mark, escape(entry[field], quote=False))
@@ -119,16 +128,20 @@ def _portable(entry):
     return {field: value for field, value in entry.items() if field != "URL"} | {"note": f"In the book: {entry['URL']}. {entry['note']}"}
 
 
+def _names(entry):
+    return [a.get("literal") or f"{a['family']}, {a['given']}" for a in entry["author"]]
+
+
 def bibtex(entries):
     """Return records as BibTeX, in UTF-8."""
     library = bibtexparser.Library()
     for entry in map(_portable, entries):
-        kind = next(names[1] for names in KINDS.values() if names[0] == entry["type"])
+        kind, _ = TYPES[entry["type"]]
 
         def tex(field):
             return entry[field].translate(TEX) if field in entry else None
 
-        names = [f"{{{a['literal'].translate(TEX)}}}" if "literal" in a else f"{a['family']}, {a['given']}".translate(TEX) for a in entry["author"]]
+        names = [f"{{{name.translate(TEX)}}}" if "literal" in a else name.translate(TEX) for a, name in zip(entry["author"], _names(entry))]
         fields = {
             "author": " and ".join(names),
             "title": f"{{{tex('title')}}}",  # a second pair of braces keeps capitals
@@ -154,9 +167,9 @@ def ris(entries):
     records = []
     for entry in map(_portable, entries):
         fields = {
-            "type_of_reference": next(names[2] for names in KINDS.values() if names[0] == entry["type"]),
+            "type_of_reference": TYPES[entry["type"]][1],
             "id": entry["id"],
-            "authors": [a.get("literal") or f"{a['family']}, {a['given']}" for a in entry["author"]],
+            "authors": _names(entry),
             "title": entry["title"],
             "secondary_title": entry.get("container-title"),
             "year": f"{RELEASED.year}",
@@ -230,10 +243,10 @@ def _work(entry, up):
     }
 
 
-def schema_book(chapters, up=""):
-    """Return the book as schema.org's Book, with the records of its chapters as parts."""
-    parts = [{"@type": "Chapter", "@id": up + chapter["URL"], "name": chapter["title"], "position": place} for place, chapter in enumerate(chapters, 1)]
-    return {"@type": "Book", **_work(book(), up), "abstract": " ".join(CITATION["abstract"].split()), "keywords": CITATION["keywords"], "hasPart": parts}
+def schema_book(chapters):
+    """Return the book as schema.org's Book, for its first page, with the records of its chapters as parts."""
+    parts = [{"@type": "Chapter", "@id": chapter["URL"], "name": chapter["title"], "position": place} for place, chapter in enumerate(chapters, 1)]
+    return {"@type": "Book", **_work(book(), ""), "abstract": " ".join(CITATION["abstract"].split()), "keywords": CITATION["keywords"], "hasPart": parts}
 
 
 def schema_chapter(entry, words, up):
@@ -274,16 +287,15 @@ class _Chapters(nodes.General, nodes.Element):
     """The citations of all chapters, whose titles are known once every chapter has been read."""
 
 
-def chapters(env):
+def chapters(app):
     """Return the records of the chapters, in reading order."""
-    names = [name for page in env.toctree_includes.get("index", []) for name in [page, *env.toctree_includes.get(page, [])] if name.startswith("chapters/")]
-    return [record("chapter", name.removeprefix("chapters/"), env.titles[name].astext(), f"{name}.html") for name in names]
+    return [page(app, name) for name in app.builder.relations if name.startswith("chapters/")]
 
 
 def _list(app, doctree, docname):
     for place in list(doctree.findall(_Chapters)):
         items = ""
-        for entry in chapters(app.env):
+        for entry in chapters(app):
             name = entry["id"].removeprefix("retribution-")
             named = "" if docname.endswith(f"/{name}") else f' id="{name}"'  # this page's own title bears its name
             items += f'<section{named}><h3>{escape(entry["title"])}</h3>{box(entry)}</section>'

@@ -3,7 +3,6 @@
 The protocol of sitemaps takes full addresses only, so there is one once ``CITATION.cff`` names a ``url``, not before.
 """
 
-import posixpath
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -12,17 +11,13 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.writers.text import TextTranslator
 
+from . import cite
 from .cite import AUTHORS, CITATION
 from .register import address, data
 from .versions import FEED, key, subject, withdrawal_key, words
 
 ATOM, SITEMAP = "http://www.w3.org/2005/Atom", "http://www.sitemaps.org/schemas/sitemap/0.9"
 TITLE = f"Corrections to {CITATION['title']}"
-
-
-def _place(page):
-    """Return the full address of a page where the book has one, or its address within the book."""
-    return posixpath.join(CITATION["url"], page) if "url" in CITATION else page
 
 
 def _tree(tag, namespace):
@@ -62,14 +57,14 @@ def atom():
     for author in AUTHORS:
         add(add(feed, "author"), "name", author)
     add(feed, "rights", CITATION["license"])
-    add(feed, "link", rel="self", type="application/atom+xml", href=_place("corrections.atom"))
-    add(feed, "link", rel="alternate", type="text/html", href=_place("register/changes.html"))
+    add(feed, "link", rel="self", type="application/atom+xml", href=cite.address("corrections.atom"))
+    add(feed, "link", rel="alternate", type="text/html", href=cite.address("register/changes.html"))
     for name, day, title, said, place in entries:
         entry = add(feed, "entry")
         add(entry, "id", name.urn)
         add(entry, "title", title)
         add(entry, "updated", _moment(day))
-        add(entry, "link", rel="alternate", type="text/html", href=_place(place))
+        add(entry, "link", rel="alternate", type="text/html", href=cite.address(place))
         add(entry, "content", said, type="text")
     return feed
 
@@ -82,13 +77,13 @@ def sitemap(pages):
     """Return the sitemap of ``pages``, as the protocol 0.9 has it."""
     root, add = _tree("urlset", SITEMAP)
     for page in pages:
-        add(add(root, "url"), "loc", _place("" if page == "index.html" else page))
+        add(add(root, "url"), "loc", cite.address("" if page == "index.html" else page))
     return root
 
 
 def robots():
     """Return ``robots.txt``: everything may be read; where the sitemap is, if there is one."""
-    return "User-agent: *\nAllow: /\n" + (f"Sitemap: {_place('sitemap.xml')}\n" if "url" in CITATION else "")
+    return "User-agent: *\nAllow: /\n" + (f"Sitemap: {cite.address('sitemap.xml')}\n" if "url" in CITATION else "")
 
 
 class _Text(TextTranslator):
@@ -132,7 +127,7 @@ def llms(app):
     """Return what a reader of plain text needs to know of the book, after llmstxt.org: each page in reading order."""
     def link(page, suffix):
         about = app.env.metadata[page].get("description")
-        return f"- [{app.env.titles[page].astext()}]({_place(page + suffix)})" + (f": {about}" if about else "")
+        return f"- [{app.env.titles[page].astext()}]({cite.address(page + suffix)})" + (f": {about}" if about else "")
 
     pages = list(app.builder.relations)
     return "\n".join([
@@ -140,7 +135,7 @@ def llms(app):
         f"> {CITATION['abstract'].strip()}", "",
         f"Version {CITATION['version']}, {CITATION['date-released']}, {CITATION['license']}.", "",
         "## Chapters, as plain text", "", *(link(page, ".txt") for page in pages if _is_chapter(app, page)), "",
-        "## Data", "", f"- [data.zip]({_place('data.zip')}): tables in CSV; datapackage.json in it describes every table and column", "",
+        "## Data", "", f"- [data.zip]({cite.address('data.zip')}): tables in CSV; datapackage.json in it describes every table and column", "",
         "## The record and how to cite it, as pages", "", *(link(page, ".html") for page in pages if not _is_chapter(app, page)), "",
     ])
 

@@ -310,15 +310,15 @@ def _pages(app):
         body += f'{_foot(spec, number, "../", page=False)}</figcaption></figure>'
         body += f'<p class="credit">{html.escape("; ".join(cite.AUTHORS))}, <i>{html.escape(cite.BOOK)}</i>, version {CITATION["version"]}, {CITATION["license"]}.</p>'
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
-        entry = cite.record("figure", f"fig-{name}", words["title"], f"figures/{name}.html")
-        body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(name, words["title"]), opened=True)}'
+        entry = cite.figure(name, words["title"])
+        body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(entry), opened=True)}'
         body += f'<h2 id="table">The rows behind it</h2><p>In the CSV the columns have their short names.</p>{_table(spec)}</section>'
         yield f"figures/{name}", {"title": title, "body": body, "entry": entry, "words": textwrap.shorten(words["caption"], 155, placeholder=" …")}, "page.html"
 
 
-def _embed(name, title):
+def _embed(entry):
     """Return how to set a figure's page into another page."""
-    code = f'<iframe src="{cite.address(f"figures/{name}.html")}" title="{html.escape(title)}" width="100%" height="700" loading="lazy"></iframe>'
+    code = f'<iframe src="{entry["URL"]}" title="{html.escape(entry["title"])}" width="100%" height="700" loading="lazy"></iframe>'
     return f"<dt>Embed</dt><dd><pre>{html.escape(code, quote=False)}</pre></dd>"
 
 

@@ -42,11 +42,11 @@ def _finish(app, docname, template, context, doctree):
         context[kind] = [asset for asset in context[kind] if _is_used(asset, context.get("body", ""))]
     about, up = app.env.metadata.get(docname, {}), "../" * docname.count("/")
     words = context.get("words") or about.get("description") or _first_words(context, doctree)
-    entry = context.get("entry") or doctree and _record(app, docname)
+    entry = context.get("entry") or doctree and cite.page(app, docname)
     if not entry:
         context["metatags"] = context.get("metatags", "") + f'<meta name="description" content="{html.escape(words)}">'
         return
-    graph = [cite.schema_book(cite.chapters(app.env))] if entry["type"] == "book" else [cite.schema_chapter(entry, words, up)]
+    graph = [cite.schema_book(cite.chapters(app))] if entry["type"] == "book" else [cite.schema_chapter(entry, words, up)]
     if docname == "register/claims":
         graph += cite.schema_reviews(data().claims)
     if docname == "chapters/cite":
@@ -57,12 +57,6 @@ def _finish(app, docname, template, context, doctree):
     if doctree and str(app.env.doc2path(docname)).endswith(".ipynb"):
         line = _title_line(docname, up)
         context["body"] = re.sub(r"</h1>", lambda m: m[0] + line, context["body"], count=1)
-
-
-def _record(app, docname):
-    if docname == "index":
-        return cite.book()
-    return cite.record("chapter", docname.rpartition("/")[2], app.env.titles[docname].astext(), f"{docname}.html")
 
 
 def _history(about):
@@ -82,9 +76,9 @@ def _write_citations(app, error):
     """Write the records of all that can be cited, each format in one file."""
     if error or app.builder.format != "html":
         return
-    pages = [page for page in app.builder.relations if page != "index" and page in app.env.titles]
-    entries = [cite.book(), cite.dataset(), *(_record(app, page) for page in pages)]
-    entries += [cite.record("figure", f"fig-{name}", figure["title"], f"figures/{name}.html") for about in app.env.metadata.values() for name, figure in sorted(about.get("figures", {}).items())]
+    first, *others = (cite.page(app, page) for page in app.builder.relations)
+    entries = [first, cite.dataset(), *others]
+    entries += [cite.figure(name, figure["title"]) for about in app.env.metadata.values() for name, figure in sorted(about.get("figures", {}).items())]
     entries += [*map(claim_record, data().claims.itertuples()), *map(event_record, data().events.itertuples())]
     for ending, write in (("bib", cite.bibtex), ("ris", cite.ris), ("json", cite.csl)):
         Path(app.outdir, f"citations.{ending}").write_text(write(entries), encoding="utf-8")

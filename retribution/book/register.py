@@ -231,7 +231,7 @@ class _Register(SphinxDirective):
         verdict = f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}."
         body = f'<p class="facts">Paragraph {claim.paragraph} of the article</p><p>{escape(claim.claim)}</p>'
         body += f"<p><strong>Rule.</strong> {escape(claim.resolution_rule)}</p><p><strong>{verdict}</strong> {escape(claim.why)}</p>"
-        evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows).replace("docutils\"><thead", "docutils evidence\"><thead"), format="html")
+        evidence = nodes.raw("", _table(["Horizon", "Bearing", "Evidence", "How it bears"], rows, "evidence"), format="html")
         return _section(claim.claim_id, f"{claim.claim_id}: {self.index.claims[claim.claim_id]}", body, _Later(claim=claim.claim_id), evidence, nodes.raw("", cite.box(claim_record(claim)), format="html"))
 
     def _actor(self, actor):
@@ -270,8 +270,8 @@ class _Register(SphinxDirective):
             cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
             rows.append([f'<a href="{name}.html">{name[:4]} Q{name[-1]}</a>', f"{row.sum()}", *cells])
         totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]
-        table = _table(["Quarter", "All", *(label for label, _ in DOMAINS.values())], [*rows, ["All", f"{len(events):,}", *totals]])
-        return nodes.raw("", table.replace('<table class="docutils', '<table class="docutils counts'), format="html")
+        table = _table(["Quarter", "All", *(label for label, _ in DOMAINS.values())], [*rows, ["All", f"{len(events):,}", *totals]], "counts")
+        return nodes.raw("", table, format="html")
 
     def _shelves(self):
         sources = self.data.sources
@@ -335,12 +335,12 @@ def _line(text, links):
     return f'<p class="ties"><strong>{text}:</strong> {"; ".join(links)}</p>' if links else ""
 
 
-def _table(header, rows):
+def _table(header, rows, kind=""):
     def row(cells, tag):
         return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
 
     body = "".join(row(cells, "td") for cells in rows)
-    return f'<div class="table-wrapper docutils container"><table class="docutils"><thead>{row(header, "th")}</thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="table-wrapper docutils container"><table class="{f"docutils {kind}".strip()}"><thead>{row(header, "th")}</thead><tbody>{body}</tbody></table></div>'
 
 
 def _note_decided(app, doctree):

@@ -133,6 +133,7 @@ def swhid(folder, tree=ROOT):
     return f"swh:1:dir:{directory(folder).hex()}"
 
 
+@cache
 def identifiers(archive):
     """Return the identifier of the source files, of ``data/``, and of the file ``archive`` that is ``data.zip``."""
     return {"source": swhid(ROOT), "data": swhid(DATA), "archive": "sha256:" + hashlib.sha256(archive.read_bytes()).hexdigest()}

@@ -45,14 +45,19 @@ def test_a_faulty_loader_is_found_out(bench, monkeypatch, fault, says):
     assert fuzz.judge(bench, 0)[3].startswith(says)
 
 
+def set_cell(folder, table, column, value, row):
+    """Put ``value`` into a cell of the package, by the row's place in the file, and renew the hashes."""
+    rows = read(folder / f"{table}.csv")
+    put(rows, None, value, column=rows[0].index(column), row=row)
+    write(folder / f"{table}.csv", rows)
+    refresh(folder)
+
+
 @same
 @given(text=st.text(max_size=50))
 def test_any_text_is_kept_to_the_letter_or_refused(bench, text):
     bench.reset()
-    rows = read(bench.folder / "places.csv")
-    put(rows, None, text, column=rows[0].index("note"), row=2)
-    write(bench.folder / "places.csv", rows)
-    refresh(bench.folder)
+    set_cell(bench.folder, "places", "note", text, 2)
     try:
         note = load(bench.folder).places["note"][1]
         assert note == text or (text == "" and note != note)
@@ -65,10 +70,7 @@ def test_any_text_is_kept_to_the_letter_or_refused(bench, text):
 @given(number=st.one_of(st.floats(), st.integers(), st.decimals()).map(str))
 def test_any_number_is_read_as_it_is_written_or_refused(bench, number):
     bench.reset()
-    rows = read(bench.folder / "series.csv")
-    put(rows, None, number, column=rows[0].index("value"), row=1)
-    write(bench.folder / "series.csv", rows)
-    refresh(bench.folder)
+    set_cell(bench.folder, "series", "value", number, 1)
     try:
         assert load(bench.folder).series["value"][0] == float(number)
     except DataError as error:
@@ -121,10 +123,7 @@ def refused(folder, *readers):
     ],
 )
 def test_look_alikes(small, table, column, value, rule):
-    rows = read(small / f"{table}.csv")
-    put(rows, None, value, column=rows[0].index(column), row=1)
-    write(small / f"{table}.csv", rows)
-    refresh(small)
+    set_cell(small, table, column, value, 1)
     line = refused(small)[0]
     assert line.startswith(f"{table}.csv, row 2, column {column}: {value!r} ") and line.endswith(f"(rule: {rule})")
 

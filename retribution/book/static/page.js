@@ -58,9 +58,7 @@
   function follow() {
     var name = decodeURIComponent(location.hash.slice(1)), root = document.documentElement.dataset.content_root;
     if (!name || document.getElementById(name)) return;
-    var moved = document.createElement("script");
-    moved.src = root + "moved.js";
-    moved.onload = function () {
+    bookLoad(root + "moved.js").then(function () {
       var lost = document.createElement("p"), search = document.createElement("a");
       search.href = root + "search.html?q=" + encodeURIComponent(name);
       search.textContent = "Search the book";
@@ -68,8 +66,7 @@
       lost.setAttribute("role", "status");
       // By then a page whose address has moved has been left.
       setTimeout(function () { document.querySelector("article").prepend(lost); }, 500);
-    };
-    document.head.append(moved);
+    });
   }
   window.addEventListener("hashchange", follow);
   follow();
