@@ -1,10 +1,10 @@
 """What the build adds to Sphinx: figures, the line under each title, citations, the register, its versions and feeds, and nothing from outside."""
 
-from . import cards, cite, feeds, figures, formats, pages, register, table, versions
-
 
 def setup(app):
     """Connect each module; called by Sphinx."""
+    from . import cards, cite, feeds, figures, formats, pages, register, table, versions  # here, for those who need one module and no Sphinx
+
     for module in (cards, cite, feeds, figures, formats, pages, register, table, versions):
         module.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,63 +1,161 @@
-"""Build the book, run its notebooks and store their outputs, or list its addresses: ``python -m retribution.book [execute | anchors]``."""
+"""Build the book, run its notebooks and store their outputs, or list its addresses: ``python -m retribution.book [execute | anchors]``.
 
+What is built goes to ``_build``, or to the folder that the environment names as BUILD. There ``state.json`` says what
+it was made from; what does not match it, after a kill or a full disk, is made anew.
+"""
+
+import contextlib
+import fcntl
+import fnmatch
 import hashlib
+import io
+import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import nbformat
-from jupyter_cache import get_cache
-from jupyter_cache.executors import load_executor
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-
 from .. import DATA, DataError
 from ..dataset import quarter
-from . import formats, register
-from .versions import ANCHORS, list_anchors
 
 ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "_build"
+BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
+HTML = BUILD / "html"
+STATE = BUILD / "state.json"
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
+# What notebooks read besides themselves.
+READ = ["data/*", "retribution/*.py", "requirements.txt", "chapters/*.csv", "tests/audit/results.csv"]
+# A change in these, unlike in anything else, leaves the other pages as they are; a page names them all by their hash.
+PROSE = ["index.md", "chapters/*.ipynb", "chapters/*.md", "register/*.md"]
+UNREAD = ["*.md", ".*", "Makefile", "LICENSE", "environment.yml", "pyproject.toml", "tests/*"]
 
 
 def build():
-    """Check the data, run what changed, build the pages; return the exit status."""
+    """Build the book, one build of this folder at a time; return the exit status."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another build in {BUILD} is running; waiting until it ends", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return _build()
+        except OSError as error:
+            return _stopped(f"{error.filename or BUILD}: {error.strerror}", "the machine refused a file. Free some room or mend the permissions, then build again; sources and data are as they were")
+
+
+def _stopped(*lines):
+    *problems, why = lines
+    print(*problems, f"The book was not built: {why}.", sep="\n", file=sys.stderr)
+    return 1
+
+
+def _build():
     start = time.perf_counter()
+    state, sources = _state(), _hashes()
+    last = state.pop("pages", {})
+    if last.get("sources") == sources and last["files"] == _files("html", ".doctrees"):
+        print(f"Nothing has changed since the book was built. Open {HTML / 'index.html'}")
+        return 0
+    from . import notebooks
+
+    notebooks.warm()
+    changed = {path for path in sources | last.get("sources", {}) if sources.get(path) != last.get("sources", {}).get(path)}
+    whole = not last or last["files"] != _files("html", ".doctrees") or not all(_any(path, PROSE + UNREAD) for path in changed) or _any("tests/audit/results.csv", changed)
+    _save(state)
     try:
-        data = register.data()
+        from ..dataset import load
+
+        data = load()
     except DataError as error:
-        print(error, f"The book was not built: data/ breaks its descriptor in {len(error.problems)} place(s).", sep="\n", file=sys.stderr)
-        return 1
+        return _stopped(error, f"data/ breaks its descriptor in {len(error.problems)} place(s)")
     if missing := _missing_pages(data):
-        print(*missing, "The book was not built: the register lacks a page.", sep="\n", file=sys.stderr)
-        return 1
-    _drop_stale_cache()
+        return _stopped(*missing, "the register lacks a page")
+    key = hashlib.sha256(json.dumps({path: digest for path, digest in sources.items() if _any(path, READ)}).encode()).hexdigest()
+    for folder, kept in {".jupyter_cache": state.pop("notebooks", {}) == {"key": key, "files": _files(".jupyter_cache")}, "pictures": state.pop("pictures", {}) == _files("pictures")}.items():
+        if not kept:
+            shutil.rmtree(BUILD / folder, ignore_errors=True)
+    _save(state)
     print("Running the notebooks that changed", flush=True)
-    if failed := _run_into_cache():
-        print(*failed, "The book was not built: a notebook failed.", sep="\n", file=sys.stderr)
-        return 1
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(notebooks.run_into, BUILD, [*_longest_first(), ROOT / "index.md"])
+        from jupyter_book.sphinx import build_sphinx  # takes a second or two, while kernels work
+
+        if whole:
+            shutil.rmtree(HTML, ignore_errors=True)
+            shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+            _pack()
+        failed = running.result()
+    made = {"notebooks": {"key": key, "files": _files(".jupyter_cache")}, "pictures": _files("pictures")}
+    _save(made)
+    if failed:
+        return _stopped(*failed, "a notebook failed")
     ran = time.perf_counter()
-    _pack()
     print("Building the pages", flush=True)
-    shutil.rmtree(BUILD / "html", ignore_errors=True)
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ROOT, "-W", "-n", "--keep-going", "-q"]
-    log = subprocess.run(command, env=os.environ | {"TZ": "UTC"}, capture_output=True, text=True)
-    if log.returncode:
-        (BUILD / "build.log").write_text(log.stdout + log.stderr, encoding="utf-8")
-        lines = [line for line in (log.stdout + log.stderr).splitlines() if re.search(r"WARNING|ERROR|\w+Error\b", line)]
-        print(*lines, f"The book was not built. Everything it said: {BUILD / 'build.log'}", sep="\n", file=sys.stderr)
-        return 1
-    _copy_downloads()
+    said = io.StringIO()
+    config = {"external_toc_path": str(ROOT / "_toc.yml"), "latex_individualpages": False, "nb_execution_cache_path": str(BUILD / ".jupyter_cache"), "book_changed": sorted(str(Path(path).with_suffix("")) for path in changed if _any(path, PROSE)) * (not whole)}
+    os.environ["TZ"] = "UTC"
+    with contextlib.redirect_stderr(said):
+        result = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=config, warningiserror=True, keep_going=True, quiet=True, jobs=os.cpu_count() + 1)
+    made["notebooks"]["files"] = _files(".jupyter_cache")  # to read from the cache writes to it
+    if result:
+        _save(made)
+        if isinstance(result, OSError):
+            raise result
+        (BUILD / "build.log").write_text(said.getvalue(), encoding="utf-8")
+        return _stopped(*(line for line in said.getvalue().splitlines() if re.search(r"WARNING|ERROR|\w+Error\b", line)), f"see above; everything it said is in {BUILD / 'build.log'}")
+    _copy_downloads(whole)
+    _save(made | {"pages": {"sources": sources, "files": _files("html", ".doctrees")}})
     end = time.perf_counter()
-    print(f"Built in {end - start:.1f} s (notebooks {ran - start:.1f}, pages {end - ran:.1f}). Open {BUILD / 'html' / 'index.html'}")
+    print(f"Built in {end - start:.1f} s (notebooks {ran - start:.1f}, pages {end - ran:.1f}). Open {HTML / 'index.html'}")
     return 0
+
+
+def _state():
+    try:
+        return json.loads(STATE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _save(state):
+    new = STATE.with_suffix(".new")
+    new.write_text(json.dumps(state), encoding="utf-8")
+    new.replace(STATE)
+
+
+def _hashes():
+    """Return the hash of every file of the sources, by its path: all but what ``.gitignore`` names."""
+    ignored = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split())]
+    found = {}
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if not _any(name, ignored) and Path(folder, name) != BUILD]
+        for name in files:
+            if not _any(name, ignored):
+                path = Path(folder, name)
+                found[path.relative_to(ROOT).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return dict(sorted(found.items()))
+
+
+def _any(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _files(*folders):
+    """Return size and time of every file that was built into these folders, by its path."""
+    paths = [path for folder in folders for path in (BUILD / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(BUILD).as_posix(): [(stat := path.stat()).st_size, stat.st_mtime_ns] for path in sorted(paths)}
+
+
+def _longest_first():
+    """Return the notebooks, those first that took longest when they were last stored."""
+    took = dict(line.split(",") for line in (ROOT / "chapters" / "timings.csv").read_text(encoding="utf-8").splitlines()[1:])
+    return sorted(NOTEBOOKS, key=lambda path: -float(took.get(path.stem, 0)))
 
 
 def _missing_pages(data):
@@ -70,36 +168,10 @@ def _missing_pages(data):
     ]
 
 
-def _drop_stale_cache():
-    """Forget stored executions when anything that notebooks read has changed, read pages when anything that they show has, other than the page itself."""
-    run = [*DATA.rglob("*"), *(ROOT / "retribution").rglob("*.py"), ROOT / "requirements.txt", ROOT / "chapters" / "timings.csv", ROOT / "tests" / "audit" / "results.csv"]
-    shown = [ROOT / "CHANGELOG.md", ROOT / "CITATION.cff", ROOT / "register" / "anchors.csv", ROOT / "retribution" / "book" / "plain.csl"]
-    known = (BUILD / "inputs").read_text().split() if (BUILD / "inputs").exists() else []
-    key, keys = hashlib.sha256(), []
-    for stale, parts in {".jupyter_cache": run, ".doctrees": shown}.items():
-        key.update(b"".join(path.name.encode() + path.read_bytes() for path in sorted(parts) if path.is_file()))
-        keys.append(key.hexdigest())
-        if known[: len(keys)] != keys:
-            shutil.rmtree(BUILD / stale, ignore_errors=True)
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "inputs").write_text("\n".join(keys))
-
-
-def _run_into_cache():
-    """Run the notebooks whose code is not cached yet, side by side, each in an empty folder; return a line for each that failed."""
-    cache = get_cache(BUILD / ".jupyter_cache")
-    for record in cache.list_project_records():
-        cache.remove_nb_from_project(record.pk)
-    for path in [*NOTEBOOKS, ROOT / "index.md"]:
-        reader = "nbformat" if path.suffix == ".ipynb" else "myst_nb_md"
-        cache.add_nb_to_project(str(path), read_data={"name": reader, "type": "plugin"})
-    result = load_executor("temp-parallel", cache).run_and_cache(timeout=300)
-    records = {record.uri: record.traceback for record in cache.list_project_records()}
-    return [f"{uri}:\n{records[uri] or 'could not be run'}" for uri in [*result.excepted, *result.errored]]
-
-
 def _pack():
     """Write the folder of the data and its archive, whose bytes depend on its files alone; pages name its hash."""
+    from . import formats
+
     shutil.rmtree(BUILD / "data", ignore_errors=True)
     formats.write(BUILD / "data")
     with zipfile.ZipFile(BUILD / "data.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -108,31 +180,35 @@ def _pack():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
-def _copy_downloads():
+def _copy_downloads(whole):
     """Publish notebooks and data at addresses that do not change."""
-    html = BUILD / "html"
-    (html / "notebooks").mkdir()
+    (HTML / "notebooks").mkdir(exist_ok=True)
     for path in NOTEBOOKS:
-        shutil.copy(path, html / "notebooks")
-    shutil.copytree(BUILD / "data", html / "data")
-    shutil.copy(BUILD / "data.zip", html)
+        shutil.copy(path, HTML / "notebooks")
+    if whole:
+        shutil.copytree(BUILD / "data", HTML / "data")
+        shutil.copy(BUILD / "data.zip", HTML)
 
 
 def list_addresses():
     """Add the built book's new addresses to the list of those that it keeps for good; return the exit status."""
-    print(f"{list_anchors(BUILD / 'html')} addresses are new in {ANCHORS}")
+    from .versions import ANCHORS, list_anchors
+
+    print(f"{list_anchors(HTML)} addresses are new in {ANCHORS}")
     return 0
 
 
 def execute():
     """Run every notebook from the top and store its outputs, without times or versions; return the exit status."""
+    import nbformat
+
+    from . import notebooks
+
     def run(path):
         start = time.perf_counter()
         notebook = nbformat.read(path, 4)
-        try:
-            NotebookClient(notebook, timeout=300, record_timing=False, resources={"metadata": {"path": str(path.parent)}}).execute()
-        except CellExecutionError as error:
-            raise SystemExit(f"{path}: {error.ename}: {error.evalue}\n{error.traceback}\nIts stored outputs were left as they were.") from None
+        if failed := notebooks.execute(notebook, path.parent, path):
+            raise SystemExit(f"{failed}\nIts stored outputs were left as they were.")
         notebook.metadata = {key: notebook.metadata[key] for key in ("description", "versions") if key in notebook.metadata} | {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
         seconds = time.perf_counter() - start
         nbformat.write(notebook, path)
@@ -149,4 +225,5 @@ def execute():
     return 0
 
 
-sys.exit({"execute": execute, "anchors": list_addresses}.get("".join(sys.argv[1:]), build)())
+if __name__ == "__main__":
+    sys.exit({"execute": execute, "anchors": list_addresses}.get("".join(sys.argv[1:]), build)())

@@ -3,25 +3,25 @@
 import re
 from html import escape
 
-from .register import best, data, day, index, origins, when
+from .register import best, day, index, origins, when
 
 LINK = re.compile(r'<a class="card[^"]*" href="[^"#]*#([^"]+)"')
 NUMBER = re.compile(r'(<a class="card[^"]*" href="[^"#]*#(C\d\d)")(?=>(?:<[^>]+>)*\2<)')  # a claim shown by its number alone
 
 
 def _claim(claim_id):
-    claim = data().claims.set_index("claim_id").loc[claim_id]
+    claim = index().judged[claim_id]
     return f"<p>{claim_id}: {escape(claim.claim)}</p><p>On the day <strong>{claim.verdict_day}</strong>, in hindsight <strong>{claim.verdict_hindsight}</strong>.</p>"
 
 
 def _event(event_id):
-    event = index().events.loc[event_id]
+    event = index().events[event_id]
     figures = "".join(f" · {measure} {words}" for measure in ("killed", "wounded") if (words := best(event, measure)))
     return f"<p><strong>{escape(event.title)}</strong></p><p>{when(event)} · {escape(index().places[event.place_id])}{figures} · told by {origins(event)}</p>"
 
 
 def _source(source_id):
-    source = index().sources.loc[source_id]
+    source = index().sources[source_id]
     return f"<p>{escape(source.title)}</p><p>{escape(source.origin)} · {day(source.published)}</p>"
 
 

@@ -6,8 +6,6 @@ files: the rows as CSV, the picture as SVG and PNG, the specification; and a pag
 """
 
 import csv
-import functools
-import hashlib
 import html
 import io
 import json
@@ -17,16 +15,17 @@ from pathlib import Path
 
 import vl_convert as vlc
 from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from .. import charts
 from . import cite
 from .cite import CITATION
+from .pictures import VEGA_LITE, on, pictures
 from .register import address
 
-VEGA_LITE = "6.4"
-NARROW = 340
 NIGHT = "#131416"  # the ground of the theme when it is dark
 DARK = {
     charts.INK: "#e4e8ec",
@@ -68,7 +67,7 @@ def _node(spec, words, renderer):
     document, env = renderer.document, renderer.sphinx_env
     figure = nodes.figure(ids=[name], names=[name], classes=["chart"], spec=spec)
     document.note_explicit_target(figure, figure)
-    figure += nodes.raw("", _picture(spec, "../" * env.docname.count("/")), format="html")
+    figure += nodes.raw("", _picture(spec, "../" * env.docname.count("/"), _folder(env.app)), format="html")
     figure += nodes.caption("", "", nodes.strong("", words["title"] + ". "), nodes.Text(words["caption"]))
     env.metadata[env.docname].setdefault("figures", {})[words["name"]] = {"title": words["title"], "events": _events(spec)}
     return figure
@@ -81,14 +80,15 @@ def _events(spec):
     return linked | {str(row["event_id"]) for row in rows if row.get("event_id")}
 
 
-def _picture(spec, up):
+def _picture(spec, up, folder):
     """Return the HTML of a still picture in two cuts, and of the controls that will move once it is live."""
     name, title = spec["usermeta"]["name"], html.escape(spec["usermeta"]["title"])
     controls = "".join(_control(param) for param in spec.get("params", []) if "input" in param.get("bind", ()))
     form = f'<form class="vega-bindings">{controls}</form><p class="reset">Point at the figure or tap it to wake its controls.</p>' if controls else ""
     stills = ""
-    for cut, draw in _cuts(spec).items():
-        still = _still(draw, f"fig-{name}-{cut}")
+    _, drawn = pictures(spec, folder)
+    for cut in ("wide", "narrow"):
+        still = _still(spec, drawn[cut].read_text(encoding="utf-8"), f"fig-{name}-{cut}")
         width, height = re.search(r'width="([\d.]+)" height="([\d.]+)"', still).groups()
         room = "" if form else f' style="max-width:{width}px;aspect-ratio:{width}/{height}"'  # known before it is laid out
         stills += f'<div class="{cut}"{room}>{still}{form}</div>'
@@ -108,67 +108,13 @@ def _control(param):
     return f'<div class="vega-bind"><label><span class="vega-bind-name">{html.escape(bind.get("name", param["name"]))}</span>{field}{shown}</label></div>'
 
 
-def _cuts(spec):
-    """Return the specification as drawn on a wide and on a narrow page; a map keeps its shape.
-
-    The narrow cut is ``NARROW`` wide with its labels, so that a phone shows letters at their size. Marks of the
-    style ``wide`` are left out of it, and what stands side by side (``concat``) stands in one column.
-    """
-    return {"wide": spec, "narrow": _narrow(json.dumps(spec))}
-
-
-@functools.cache
-def _narrow(text):
-    width = NARROW - 60
-    drawn = int(re.search(r'width="(\d+)', vlc.vegalite_to_svg(_narrowed(text, width), vl_version=VEGA_LITE))[1])
-    return _narrowed(text, width + NARROW - drawn)
-
-
-def _narrowed(text, width):
-    narrow = json.loads(text)
-    narrow["config"]["legend"]["columns"] = 2
-    narrow["config"]["view"] |= {"continuousWidth": width, "discreteWidth": width}
-
-    def shrink(part, size):
-        if isinstance(part.get("width"), (int, float)):
-            size = part["width"], part.get("height")
-            part["width"] = min(width, size[0])
-        if "projection" in part:
-            scale = min(1, width / size[0])
-            part["projection"]["clipExtent"] = [[0, 0], [size[0] * scale, size[1] * scale]]
-            return True
-        if "concat" in part:
-            part["columns"] = 1
-        if "layer" in part:
-            part["layer"] = [layer for layer in part["layer"] if "wide" not in str(layer.get("mark"))]
-        parts = [p for key in ("layer", "concat", "vconcat") for p in part.get(key, [])] + ([part["spec"]] if "spec" in part else [])
-        is_map = [shrink(p, size) for p in parts]
-        if "layer" in part and any(is_map) and "width" in part:
-            part["height"] = round(size[1] * part["width"] / size[0])
-        return "layer" in part and any(is_map)
-
-    shrink(narrow, (width, None))
-    return narrow
-
-
 def _themed(text):
     """Let every colour of the book follow the reader's theme through a CSS variable."""
     return re.sub("|".join(DARK), lambda m: f"var(--c-{m[0][1:]},{m[0]})", text)
 
 
-@functools.cache
-def _drawn(text):
-    """Return a chart as SVG: without what is not seen, links, which only work in the live chart, and a label for each mark."""
-    svg = vlc.vegalite_to_svg(text, vl_version=VEGA_LITE)
-    svg = re.sub(r'</?a\b[^>]*>| (?:role|aria-[a-z]+|pointer-events)="[^"]*"|(?<! fill)(?<! stroke) opacity="1"', "", svg)
-    svg = re.sub(r'<text[^>]* opacity="0">[^<]*</text>|<path class="(?:back|fore)ground"[^>]*(?:display="none"|d="M0,0h0v0h0Z")[^>]*/>', "", svg)
-    ids = {}  # vl-convert numbers them on from picture to picture
-    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"clip-{len(ids)}"), svg)
-    return re.sub(r"(\.\d)\d{2,}(?=[^<>]*>)", r"\1", svg)
-
-
-def _still(spec, name):
-    svg = re.sub(r'(?<=[#"])clip(?=-\d+[")])', name, _drawn(json.dumps(spec)))
+def _still(spec, svg, name):
+    svg = re.sub(r'(?<=[#"])clip(?=-\d+[")])', name, svg)
     svg = re.sub(r' font-family="[^"]*"', "", svg)  # the style sheet says it once
     label = f'<svg role="img" aria-label="{html.escape(spec["description"])}" '
     return _themed(svg.replace("<svg ", label, 1))
@@ -252,7 +198,7 @@ def _finish(app, doctree, docname):
         if code := cell is not None:
             cell["classes"].append("has-code-button")
         figure += nodes.raw("", _foot(spec, number, up, code), format="html")
-        _write_files(Path(app.outdir), spec)
+        _write_files(app, spec)
         _specs(app)[name] = docname, number, spec
 
 
@@ -268,29 +214,25 @@ def _specs(app):
     return app.book_specs
 
 
-def _write_files(outdir, spec):
-    name, folder, cache = spec["usermeta"]["name"], outdir / "figures", outdir.parent / "pictures"
+def _folder(app):
+    """Return where pictures are kept from build to build."""
+    return Path(app.outdir).parent / "pictures"
+
+
+def _write_files(app, spec):
+    name, folder = spec["usermeta"]["name"], Path(app.outdir, "figures")
     folder.mkdir(exist_ok=True)
-    cache.mkdir(exist_ok=True)
     text = json.dumps(spec, sort_keys=True, ensure_ascii=False)
-    paper = spec | {"background": "white"}
-
-    def kept(ext, draw):
-        path = cache / f"{hashlib.sha256(text.encode()).hexdigest()}.{ext}"
-        if not path.exists():
-            path.write_bytes(draw())
-        return path.read_bytes()
-
-    picture = kept("svg", lambda: _drawn(json.dumps(paper)).encode())
-    night = re.sub("|".join(DARK), lambda m: DARK[m[0]], picture.decode()).replace('fill="white"', f'fill="{NIGHT}"', 1)
-    cuts = _cuts(spec)
-    live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k != "datasets"} for cut, draw in cuts.items()}}
+    narrow, drawn = pictures(spec, _folder(app))
+    plain = drawn["wide"].read_text(encoding="utf-8")
+    night = re.sub("|".join(DARK), lambda m: DARK[m[0]], plain)
+    live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k not in ("datasets", "usermeta")} for cut, draw in {"wide": spec, "narrow": narrow}.items()}}
     live = re.sub(r'(?<="link": ")[^"]+', lambda m: _entry(m[0]), _themed(json.dumps(live, sort_keys=True, ensure_ascii=False)))
     (folder / f"{name}.vl.json").write_text(text, encoding="utf-8")
     (folder / f"{name}.csv").write_text(_csv(spec), encoding="utf-8")
-    (folder / f"{name}.svg").write_bytes(picture)
-    (folder / f"{name}.dark.svg").write_text(night, encoding="utf-8")
-    (folder / f"{name}.png").write_bytes(kept("png", lambda: vlc.vegalite_to_png(paper, scale=2, vl_version=VEGA_LITE)))
+    (folder / f"{name}.svg").write_text(on(plain, "white"), encoding="utf-8")
+    (folder / f"{name}.dark.svg").write_text(on(night, NIGHT), encoding="utf-8")
+    (folder / f"{name}.png").write_bytes(drawn["png"].read_bytes())
     (folder / f"{name}.js").write_text(f"bookFigure({json.dumps(name)},{live});", encoding="utf-8")
 
 
@@ -306,7 +248,7 @@ def _pages(app):
     for name, (docname, number, spec) in _specs(app).items():
         words = spec["usermeta"]
         title = html.escape(f"{number}: {words['title']}")
-        body = f'<section><h1>{title}</h1><figure class="chart" id="fig-{name}">{_picture(spec, "../")}<figcaption><p>{html.escape(words["caption"])}</p>'
+        body = f'<section><h1>{title}</h1><figure class="chart" id="fig-{name}">{_picture(spec, "../", _folder(app))}<figcaption><p>{html.escape(words["caption"])}</p>'
         body += f'{_foot(spec, number, "../", page=False)}</figcaption></figure>'
         body += f'<p class="credit">{html.escape("; ".join(cite.AUTHORS))}, <i>{html.escape(cite.BOOK)}</i>, version {CITATION["version"]}, {CITATION["license"]}.</p>'
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
@@ -363,6 +305,33 @@ def _list(app, doctree, docname):
         place.replace_self(nodes.raw("", body, format="html"))
 
 
+class _Numbers(SphinxPostTransform):
+    """Resolve references to figures by the numbers given to them; Sphinx reads the whole page of the figure for each."""
+
+    default_priority = 5  # before its own
+
+    def run(self):
+        std = self.env.domains["std"]
+        for node in list(self.document.findall(addnodes.pending_xref)):
+            docname, name, _ = std.labels.get(node["reftarget"], ("", "", ""))
+            number = self.env.toc_fignumbers.get(docname, {}).get("figure", {}).get(name)
+            if node["reftype"] == "numref" and number and not node["refexplicit"]:
+                title = self.config.numfig_format["figure"]
+                words = title % ".".join(map(str, number))
+                node.replace_self(std.build_reference_node(self.env.docname, self.app.builder, docname, name, words, "numref", nodeclass=addnodes.number_reference, title=title))
+
+
+def _write_colours(app, builder):
+    if builder.format != "html":
+        return
+    dark = "".join(f"--c-{light[1:]}:{dark};" for light, dark in DARK.items())
+    css = f"body[data-theme=dark]{{{dark}}}@media (prefers-color-scheme:dark){{body:not([data-theme=light]){{{dark}}}}}"
+    css += "@media print{body[data-theme]{" + "".join(f"--c-{c[1:]}:{c};" for c in DARK) + "}}\n"
+    sheet = Path(app.outdir, "_static", "figures.css")
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    sheet.write_text(css, encoding="utf-8")
+
+
 def _write_vega(app, error):
     """Write the charting library once, wrapped: its top-level names would clash with Sphinx's own scripts."""
     if error or app.builder.format != "html":
@@ -374,10 +343,6 @@ def _write_vega(app, error):
     folder = Path(app.outdir, "figures")
     folder.mkdir(exist_ok=True)
     (folder / "vega.js").write_bytes(kept.read_bytes())
-    dark = "".join(f"--c-{light[1:]}:{dark};" for light, dark in DARK.items())
-    css = f"body[data-theme=dark]{{{dark}}}@media (prefers-color-scheme:dark){{body:not([data-theme=light]){{{dark}}}}}"
-    css += "@media print{body[data-theme]{" + "".join(f"--c-{c[1:]}:{c};" for c in DARK) + "}}\n"
-    Path(app.outdir, "_static", "figures.css").write_text(css, encoding="utf-8")
 
 
 def setup(app):
@@ -387,6 +352,8 @@ def setup(app):
     app.connect("doctree-resolved", _finish)
     app.connect("doctree-resolved", _list)
     app.connect("html-collect-pages", _pages)
+    app.add_post_transform(_Numbers)
+    app.connect("write-started", _write_colours)
     app.connect("build-finished", _write_vega)
     app.add_css_file("figures.css")
     app.add_js_file("figures.js", loading_method="defer")

@@ -5,9 +5,12 @@ import hashlib
 import html
 import json
 import re
+import shutil
 import textwrap
 from pathlib import Path
 from urllib.parse import quote
+
+from sphinx.jinja2glue import BuiltinTemplateLoader
 
 from . import cite, formats
 from .cite import CITATION
@@ -78,7 +81,7 @@ def _write_citations(app, error):
         return
     first, *others = (cite.page(app, page) for page in app.builder.relations)
     entries = [first, cite.dataset(), *others]
-    entries += [cite.figure(name, figure["title"]) for about in app.env.metadata.values() for name, figure in sorted(about.get("figures", {}).items())]
+    entries += [cite.figure(name, figure["title"]) for page in app.builder.relations for name, figure in app.env.metadata[page].get("figures", {}).items()]
     entries += [*map(claim_record, data().claims.itertuples()), *map(event_record, data().events.itertuples())]
     for ending, write in (("bib", cite.bibtex), ("ris", cite.ris), ("json", cite.csl)):
         Path(app.outdir, f"citations.{ending}").write_text(write(entries), encoding="utf-8")
@@ -102,6 +105,8 @@ MENDS = [
     (r'<script(?![^>]* defer)(?=[^>]* src=)', "<script defer"),
 ]
 
+
+SHEET = '<link rel="stylesheet" type="text/css"'
 
 # From disk, where the addresses of the page that a host shows in place of a lost one lead nowhere.
 LOST = """<script>
@@ -137,33 +142,56 @@ def _explain_tables(text):
     return re.sub(r"<h[1-6][^>]*>(.*?)</h[1-6]>|<table.*?</table>", explained, text, flags=re.S)
 
 
-def _mend(app, error):
-    """Mend each page, put its stylesheets into one, and write the policy that a host can send with them."""
-    if error or app.builder.format != "html":
-        return
-    out = Path(app.outdir)
-    merged, inline = {}, set()
-    for path in sorted(out.rglob("*.html")):
-        text = path.read_text(encoding="utf-8")
+class Mended(BuiltinTemplateLoader):
+    """Mend each page as it is rendered, and put its stylesheets into one (``template_bridge`` of Sphinx)."""
+
+    def init(self, builder, *arguments):
+        """Remember where the pages go; called by Sphinx."""
+        super().init(builder, *arguments)
+        self.out = Path(builder.outdir)
+
+    def render(self, template, context):
+        """Return the page; called by Sphinx."""
+        text = super().render(template, context)
+        if not template.endswith(".html"):
+            return text
         for pattern, new in MENDS:
             text = re.sub(pattern, new, text, flags=re.S)
         text = _explain_tables(text)
-        if path.name == "404.html":
+        if context["pagename"] == "404":
             text = text.replace("</body>", LOST + "</body>")
-        links = re.findall(r'<link rel="stylesheet" type="text/css" href="(/?(?:\.\./)*)([^"?]+)[^"]*" />', text)
-        sheets = tuple(name for _, name in links)
-        if sheets not in merged:
-            css = "\n".join(out.joinpath(name).read_text(encoding="utf-8") for name in sheets)
+        links = re.findall(SHEET + r' href="(/?(?:\.\./)*)_static/([^"?]+)([^"]*)" />', text)
+        name = f"_static/pages-{hashlib.sha256(str([link[1:] for link in links]).encode()).hexdigest()[:8]}.css"
+        if not (sheet := self.out / name).exists():  # its parts are not all there yet
+            sheet.write_text(" ".join(part for _, part, _ in links), encoding="utf-8")
+        one = f'<link rel="stylesheet" href="{links[0][0]}{name}">'
+        return re.sub(SHEET + "[^>]*>", lambda m, rest=iter([one]): next(rest, ""), text)
+
+
+def _merge_sheets(app, error):
+    if error or app.builder.format != "html":
+        return
+    static, merged = Path(app.outdir, "_static"), set()
+    for path in static.glob("pages-*.css"):
+        parts = path.read_text(encoding="utf-8").partition("\n")[0].strip("/* ").split()
+        if path.stat().st_size < 1000:
+            css = "\n".join([f"/* {' '.join(parts)} */", *(static.joinpath(part).read_text(encoding="utf-8") for part in parts)])
             css = re.sub(r"(summary\s*>\s*)p\.", r"\1.", css)
             css = css.replace(".no-js .theme-toggle-container{display:none}", ".no-js .theme-toggle-container{visibility:hidden}")  # it would push the header aside
-            merged[sheets] = f"_static/pages-{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
-            out.joinpath(merged[sheets]).write_text(css, encoding="utf-8")
-        one = f'<link rel="stylesheet" href="{links[0][0]}{merged[sheets]}">'
-        text = re.sub(r'<link rel="stylesheet" type="text/css" [^>]*>', lambda m, rest=iter([one]): next(rest, ""), text)
-        path.write_text(text, encoding="utf-8")
-        inline |= set(re.findall(r"<script>(.*?)</script>", re.sub(r"<article.*</article>", "", text, flags=re.S), re.S))  # the theme's, none of the content's
-    for name in set().union(*merged):
-        out.joinpath(name).unlink()
+            path.write_text(css, encoding="utf-8")
+        merged |= set(parts)
+    for part in merged:
+        static.joinpath(part).unlink()
+
+
+def _write_policy(app, error):
+    """Write the policy that a host can send with the pages."""
+    if error or app.builder.format != "html":
+        return
+    out, inline = Path(app.outdir), set()
+    for path in out.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        inline |= set(re.findall(r"<script>(.*?)</script>", text[: text.find("<article")] + text[text.rfind("</article>") :], re.S))  # the theme's, none of the content's
     hashes = " ".join(sorted(f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" for code in inline))
     policy = f"default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'self'"
     (out / "_headers").write_text(f"/*\n  Content-Security-Policy: {policy}\n  Cache-Control: max-age=3600\n  X-Content-Type-Options: nosniff\n", encoding="utf-8")
@@ -176,12 +204,39 @@ def _prepare(app):
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
 
 
+def _to_read(app, env, added, changed, removed):
+    for name in ("sphinx_jupyterbook_latex", "sphinx_multitoc_numbering"):
+        app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
+    app.book_faces = {name: _face(env, name) for name in app.config.book_changed}
+    return [name for name in app.config.book_changed if name in env.found_docs]
+
+
+def _face(env, docname):
+    """Return what other pages show of a page."""
+    labels = [(label, name, title) for label, (page, name, title) in env.domains["std"].labels.items() if page == docname]
+    about = {key: value for key, value in env.metadata.get(docname, {}).items() if key != "versions"}
+    return str((env.titles.get(docname), about, labels, env.toc_fignumbers.get(docname)))
+
+
+def _to_write(app, env):
+    """Return the pages to write besides those that were read: that which names all sources by their hash, and all where another page shows what has changed."""
+    if any(_face(env, name) != face for name, face in app.book_faces.items()):
+        shutil.rmtree(app.outdir)
+        Path(app.outdir).mkdir()
+        return env.found_docs
+    return ["chapters/cite"]
+
+
 def setup(app):
     """Finish each page as it is written."""
+    app.add_config_value("book_changed", [], "")
+    app.connect("env-get-outdated", _to_read)
+    app.connect("env-updated", _to_write, priority=999)
     app.connect("builder-inited", _prepare, priority=100)
     app.connect("html-page-context", _finish, priority=900)
     app.connect("build-finished", _write_citations)
-    app.connect("build-finished", _mend, priority=900)
+    app.connect("build-finished", _merge_sheets, priority=900)
+    app.connect("build-finished", _write_policy, priority=900)
     for sheet in ("book.css", "print.css"):
         app.add_css_file(sheet)
     app.add_js_file("page.js", loading_method="defer")

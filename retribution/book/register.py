@@ -9,6 +9,7 @@ import re
 from bisect import bisect_right
 from functools import cache
 from html import escape
+from itertools import groupby
 from types import SimpleNamespace
 
 import pandas as pd
@@ -59,9 +60,15 @@ def index():
     def ids(column):
         return events.groupby(column)["event_id"].apply(list).to_dict()
 
+    def listed(table, column):  # rows as tuples, made once: to look one up in a frame costs a thousand times as much
+        rows = {}
+        for row in table.itertuples():
+            rows.setdefault(getattr(row, column), []).append(row)
+        return rows
+
     return SimpleNamespace(
-        reports=dict(list(reports.groupby("event_id"))),
-        events=every.events.set_index("event_id"),
+        reports=listed(reports, "event_id"),
+        events={event.event_id: event for event in events.itertuples()},
         titles=every.events.set_index("event_id")["title"].to_dict(),
         actors=every.actors.set_index("actor_id")["name"].to_dict(),
         places=every.places.set_index("place_id")[["name", "country"]].agg(lambda p: ", ".join(dict.fromkeys(p)), axis=1).to_dict(),
@@ -70,9 +77,10 @@ def index():
         against=ids("target_id"),
         at=ids("place_id"),
         claims={claim.claim_id: short(claim.claim) for claim in every.claims.itertuples()},
-        evidence=dict(list(every.evidence.sort_values(["claim_id", "horizon"]).groupby("event_id"))),
+        judged={claim.claim_id: claim for claim in every.claims.itertuples()},
+        evidence=listed(every.evidence.dropna(subset="event_id").sort_values(["claim_id", "horizon"]), "event_id"),
         backs=every.reports.groupby("source_id")["event_id"].apply(list).to_dict(),
-        sources=every.sources.set_index("source_id"),
+        sources={source.source_id: source for source in every.sources.itertuples()},
         changes=every.corrections.assign(event=every.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
         ties=every.outlets.set_index("outlet")["tie"].to_dict(),
     )
@@ -133,12 +141,10 @@ def short(claim, most=125):
 
 class _Role(ReferenceRole):
     def run(self):
-        table = getattr(data(), self.name + "s")
-        known = table[table[f"{self.name}_id"] == self.target]
-        if known.empty:
+        row = {"event": index().events, "claim": index().judged, "source": index().sources}[self.name].get(self.target)
+        if row is None:
             log.warning("no %s has the id %s", self.name, self.target, location=self.get_location())
             return [nodes.Text(self.title)], []
-        row = known.iloc[0]
         text = {"event": lambda: row.title, "claim": lambda: row.claim_id, "source": lambda: f"{row.origin}, {day(row.published)}"}[self.name]()
         refuri = "../" * self.env.docname.count("/") + "register/" + address(self.name, self.target)
         return [nodes.reference("", self.title if self.has_explicit_title else text, refuri=refuri, internal=True, classes=["card"], **{self.name: self.target})], []
@@ -186,9 +192,9 @@ class _Register(SphinxDirective):
         if pd.notna(event.attribution):
             facts.append(f"attribution: {event.attribution}")
         reports = index.reports[event.event_id]
-        measures = [m for m in MEASURES if reports[f"{m}_low"].notna().any()]
+        measures = [m for m in MEASURES if any(pd.notna(getattr(report, f"{m}_low")) for report in reports)]
         rows = []
-        for report in reports.itertuples():
+        for report in reports:
             figures = [escape(interval(getattr(report, m + "_low"), getattr(report, m + "_high"))) for m in measures]
             told = _link("source", report.source_id, f"{report.origin} ({day(report.published)})")
             rows.append([f"{told}: {escape(report.supports)}", *figures])
@@ -210,8 +216,8 @@ class _Register(SphinxDirective):
         if event_id not in self.index.evidence:
             return ""
         items = ""
-        for claim_id, pieces in self.index.evidence[event_id].groupby("claim_id"):
-            says = " ".join(f"<em>{piece.bearing}</em> {HORIZONS[piece.horizon]}: {escape(piece.note)}" for piece in pieces.itertuples())
+        for claim_id, pieces in groupby(self.index.evidence[event_id], lambda piece: piece.claim_id):
+            says = " ".join(f"<em>{piece.bearing}</em> {HORIZONS[piece.horizon]}: {escape(piece.note)}" for piece in pieces)
             items += f"<li>{_link('claim', claim_id, f'{claim_id}: {self.index.claims[claim_id]}')}: {says}</li>"
         return f'<p class="ties"><strong>Bears on:</strong></p><ul class="ties">{items}</ul>'
 
@@ -225,7 +231,7 @@ class _Register(SphinxDirective):
             if pd.notna(piece.event_id):
                 where = _link("event", piece.event_id, self.index.titles[piece.event_id])
             else:
-                source = self.index.sources.loc[piece.source_id]
+                source = self.index.sources[piece.source_id]
                 where = _link("source", piece.source_id, f"{source.origin} ({day(source.published)})")
             rows.append([piece.horizon, piece.bearing, where, escape(piece.note)])
         verdict = f"On the day: {claim.verdict_day}. In hindsight: {claim.verdict_hindsight}. Confidence: {claim.confidence}."
@@ -254,7 +260,7 @@ class _Register(SphinxDirective):
             body += f"<p>Note: {escape(row.note.rstrip('.'))}.</p>"
         for text, ids in events.items():
             if ids:
-                items = "".join(f"<li>{_day(self.index.events.loc[e])}: {_link('event', e, self.index.titles[e])}</li>" for e in ids)
+                items = "".join(f"<li>{_day(self.index.events[e])}: {_link('event', e, self.index.titles[e])}</li>" for e in ids)
                 opened = " open" if len(ids) <= 5 else ""
                 body += f'<details class="ties"{opened}><summary>{text} {len(ids)} event{"s" * (len(ids) > 1)}</summary><ul>{items}</ul></details>'
         return _section(f"{kind}-{name}", row.name, body)
@@ -381,6 +387,9 @@ class _Search(Domain):
         """Return the name of a kind of entry as the search shows it."""
         return type.lname
 
+    def merge_domaindata(self, docnames, other):
+        """Do nothing: the names are those of the dataset, whoever has read which page."""
+
     def resolve_any_xref(self, *reference):
         """Return nothing: the roles have resolved every reference to the register."""
         return []
@@ -399,7 +408,7 @@ class _Search(Domain):
                 yield f"{kind}:{name}", text, kind, f"register/{page}", anchor, rank
         for number, (person, event) in enumerate(self.people.items()):
             page, _, anchor = address("event", event).partition(".html#")
-            yield f"person:{number}", f"{person}, killed on {when(index().events.loc[event])}", "person", f"register/{page}", anchor, 0
+            yield f"person:{number}", f"{person}, killed on {when(index().events[event])}", "person", f"register/{page}", anchor, 0
 
 
 def _rank_search(app, docname, template, context, doctree):
@@ -409,6 +418,7 @@ def _rank_search(app, docname, template, context, doctree):
 
 def setup(app):
     """Add the directive, the three roles, the search by name, and what is known once every page has been read."""
+    app.connect("env-before-read-docs", lambda *_: index() and None)  # before processes part that would each make it
     app.add_directive("register", _Register)
     for kind in ("event", "claim", "source"):
         app.add_role(kind, _Role())

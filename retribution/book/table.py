@@ -106,7 +106,7 @@ def _rows():
             [None if pd.isna(event.killed_low) else int(getattr(event, f"killed_{part}")) for part in ("low", "best", "high")],
             [None if pd.isna(event.wounded_low) else int(getattr(event, f"wounded_{part}")) for part in ("low", "best", "high")],
             event.origins,
-            sorted(set(look.evidence[event.event_id]["claim_id"])) if event.event_id in look.evidence else [],
+            sorted({piece.claim_id for piece in look.evidence.get(event.event_id, [])}),
             address("event", event.event_id).partition(".")[0],
         ]
         for event in every.events.sort_values(["date_start", "event_id"]).itertuples()

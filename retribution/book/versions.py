@@ -160,8 +160,8 @@ def subject(correction):
             return address("event", name), f"Withdrawn: {name}"
     if correction.table in ("claims", "evidence") and name in index().claims:
         return address("claim", name), f"{name}: {index().claims[name]}"
-    if correction.table == "sources" and name in index().sources.index:
-        return address("source", name), index().sources.loc[name, "title"]
+    if correction.table == "sources" and name in index().sources:
+        return address("source", name), index().sources[name].title
     return "", correction.row
 
 

@@ -1,0 +1,27 @@
+"""What every kernel of the book imports; the process that forks them imports it once."""
+
+import gc
+import os
+
+import IPython.core.completer  # noqa: F401
+import ipykernel.ipkernel  # noqa: F401
+import ipykernel.kernelapp
+import krippendorff  # noqa: F401
+import pandas as pd
+import scipy.stats  # noqa: F401
+
+import retribution.charts
+import retribution.simulations  # noqa: F401
+
+
+def serve(arguments, cwd, env):
+    """Be a kernel; called in a fork."""
+    os.setsid()  # what a terminal sends to the build is the build's to pass on
+    os.environ.update(env)
+    os.chdir(cwd)
+    pd.set_option("display.max_columns", 20)  # as pandas has it where IPython is there first; Altair names views by what a frame prints
+    ipykernel.kernelapp.IPKernelApp.launch_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])  # without which it stops
+
+
+gc.collect()
+gc.freeze()  # a fork shares what the collector leaves alone

@@ -1,0 +1,115 @@
+"""Run notebooks side by side, each in a kernel that is forked from one process: what all of them import is imported once."""
+
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.readers import get_reader
+from jupyter_client.provisioning import LocalProvisioner
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+from .. import charts
+from .pictures import are_drawn, pictures
+
+TIMEOUT = 300  # seconds for a cell
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+def warm():
+    """Start the process that kernels are forked from, so that it imports while others work."""
+    CONTEXT.set_forkserver_preload(["retribution.book.kernel"])
+    multiprocessing.forkserver.ensure_running()
+
+
+class _Fork(CONTEXT.Process):
+    """A forked process with the methods of ``subprocess.Popen`` that a provisioner calls."""
+
+    stdin = stdout = stderr = None
+
+    def poll(self):
+        return self.exitcode
+
+    def wait(self):
+        self.join()
+        return self.exitcode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+
+def _serve(*arguments):
+    from .kernel import serve
+
+    serve(*arguments)
+
+
+class Forked(LocalProvisioner):
+    """A provisioner of forked kernels (entry point ``jupyter_client.kernel_provisioners``)."""
+
+    async def launch_kernel(self, cmd, **kwargs):
+        """Fork a kernel that serves the connection file named in ``cmd``; return how to connect."""
+        self.process = _Fork(target=_serve, args=(cmd[cmd.index("-f") :], kwargs["cwd"], kwargs["env"]), daemon=True)
+        self.process.start()
+        self.pid = self.process.pid
+        return self.connection_info
+
+
+def execute(notebook, folder, label):
+    """Run ``notebook`` in place, in ``folder``; return None, or what stopped it, which begins with ``label``."""
+    try:
+        NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, resources={"metadata": {"path": str(folder)}}).execute()
+    except CellTimeoutError:
+        return f"{label}: a cell did not end within {TIMEOUT} seconds, the limit for each; its kernel was stopped"
+    except CellExecutionError as error:
+        return f"{label}: {error.ename}: {error.evalue}\n{error.traceback}"
+    except RuntimeError as error:  # nbclient has several for a kernel that is gone
+        return f"{label}: its kernel died before the end ({error}), as it does where memory is short or somebody ends it; build again"
+    return None
+
+
+def run_into(build, paths):
+    """Run the notebooks in ``paths`` that the cache in ``build`` lacks, each in an empty folder, and draw their charts; return a line for each that failed.
+
+    They are started in their order, so that the longest should come first.
+    """
+    os.environ["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "forked"
+    cache = get_cache(build / ".jupyter_cache")
+    ready, lacking = [], {}
+    for path in paths:
+        notebook = get_reader({"name": "nbformat" if path.suffix == ".ipynb" else "myst_nb_md", "type": "plugin"})(str(path))
+        try:
+            ready.append(cache.merge_match_into_notebook(notebook)[1])
+        except KeyError:
+            lacking[path] = notebook
+
+    def run(path):
+        with tempfile.TemporaryDirectory() as empty:
+            return execute(lacking[path], empty, path)
+
+    failures = []
+    with ThreadPoolExecutor(os.cpu_count()) as kernels, ProcessPoolExecutor(1, CONTEXT) as drawer:
+        def draw(notebook):
+            return [drawer.submit(pictures, spec, build / "pictures") for spec in _charts(notebook) if not are_drawn(spec, build / "pictures")]
+
+        drawn = [future for notebook in ready for future in draw(notebook)]
+        running = {kernels.submit(run, path): path for path in lacking}
+        for done in as_completed(running):
+            path = running[done]
+            if failed := done.result():
+                failures.append(failed)
+            else:
+                cache.cache_notebook_bundle(CacheBundleIn(lacking[path], str(path), data={"execution_seconds": 0}), check_validity=False, overwrite=True)
+                drawn += draw(lacking[path])
+        for future in drawn:
+            future.result()
+    return failures
+
+
+def _charts(notebook):
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [spec for output in outputs if (spec := output.get("data", {}).get(charts.MIME)) and "usermeta" in spec]

@@ -1,0 +1,89 @@
+"""Draw the still pictures of a chart, once a specification: a wide and a narrow SVG, and a PNG."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import vl_convert as vlc
+
+VEGA_LITE = "6.4"
+NARROW = 340
+
+
+def pictures(spec, folder):
+    """Return the specification of the narrow cut, and the paths of what was drawn: ``wide``, ``narrow`` (SVG), ``png``.
+
+    They are kept in ``folder`` under a hash of the specification and of what draws it. The narrow cut is ``NARROW``
+    wide with its labels, so that a phone shows letters at their size. Marks of the style ``wide`` are left out of
+    it, what stands side by side (``concat``) stands in one column, and a map keeps its shape.
+    """
+    text, paths = _kept(spec, folder)
+    if not paths["json"].exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        width = NARROW - 60
+        drawn = int(re.search(r'width="(\d+)', _svg(_narrowed(text, width)))[1])
+        narrow = _narrowed(text, width + NARROW - drawn)
+        wide = _svg(text)
+        paths["wide"].write_text(_plain(wide), encoding="utf-8")
+        paths["narrow"].write_text(_plain(_svg(narrow)), encoding="utf-8")
+        paths["png"].write_bytes(vlc.svg_to_png(on(wide, "white"), scale=2))
+        paths["json"].write_text(narrow, encoding="utf-8")
+    return json.loads(paths.pop("json").read_text(encoding="utf-8")), paths
+
+
+def are_drawn(spec, folder):
+    """Return whether ``folder`` has the pictures of a chart."""
+    return _kept(spec, folder)[1]["json"].exists()
+
+
+def _kept(spec, folder):
+    """Return what is drawn and where it is kept; ``json`` is written last."""
+    text = json.dumps({key: value for key, value in spec.items() if key != "usermeta"})
+    key = hashlib.sha256(text.encode() + vlc.__version__.encode() + Path(__file__).read_bytes()).hexdigest()
+    return text, {part: folder / f"{key}.{part}" for part in ("wide", "narrow", "png", "json")}
+
+
+def on(svg, ground):
+    """Return a picture with a ground of this colour."""
+    return re.sub(r'(<svg [^>]*width="([\d.]+)" height="([\d.]+)"[^>]*>)', rf'\1<rect width="\2" height="\3" fill="{ground}"/>', svg, count=1)
+
+
+def _svg(text):
+    return vlc.vegalite_to_svg(text, vl_version=VEGA_LITE)
+
+
+def _narrowed(text, width):
+    narrow = json.loads(text)
+    narrow["config"]["legend"]["columns"] = 2
+    narrow["config"]["view"] |= {"continuousWidth": width, "discreteWidth": width}
+
+    def shrink(part, size):
+        if isinstance(part.get("width"), (int, float)):
+            size = part["width"], part.get("height")
+            part["width"] = min(width, size[0])
+        if "projection" in part:
+            scale = min(1, width / size[0])
+            part["projection"]["clipExtent"] = [[0, 0], [size[0] * scale, size[1] * scale]]
+            return True
+        if "concat" in part:
+            part["columns"] = 1
+        if "layer" in part:
+            part["layer"] = [layer for layer in part["layer"] if "wide" not in str(layer.get("mark"))]
+        parts = [p for key in ("layer", "concat", "vconcat") for p in part.get(key, [])] + ([part["spec"]] if "spec" in part else [])
+        is_map = [shrink(p, size) for p in parts]
+        if "layer" in part and any(is_map) and "width" in part:
+            part["height"] = round(size[1] * part["width"] / size[0])
+        return "layer" in part and any(is_map)
+
+    shrink(narrow, (width, None))
+    return json.dumps(narrow)
+
+
+def _plain(svg):
+    """Return a picture without what is not seen, without links, which only work in the live chart, and without a label for each mark."""
+    svg = re.sub(r'</?a\b[^>]*>| (?:role|aria-[a-z]+|pointer-events)="[^"]*"|(?<! fill)(?<! stroke) opacity="1"', "", svg)
+    svg = re.sub(r'<text[^>]* opacity="0">[^<]*</text>|<path class="(?:back|fore)ground"[^>]*(?:display="none"|d="M0,0h0v0h0Z")[^>]*/>', "", svg)
+    ids = {}  # vl-convert numbers them on from picture to picture
+    svg = re.sub(r'(?<=[#"])(?:clip|gradient)_?\d+(?=[")])', lambda m: ids.setdefault(m[0], f"clip-{len(ids)}"), svg)
+    return re.sub(r"(\.\d)\d{2,}(?=[^<>]*>)", r"\1", svg)
