@@ -19,7 +19,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .. import DATA, DataError
+from .. import DATA, DataError, load
 from ..dataset import quarter
 
 ROOT = Path(__file__).parents[2]
@@ -62,25 +62,23 @@ def _build():
     if last.get("sources") == sources and last["files"] == _files("html", ".doctrees"):
         print(f"Nothing has changed since the book was built. Open {HTML / 'index.html'}")
         return 0
-    from . import notebooks
-
-    notebooks.warm()
     changed = {path for path in sources | last.get("sources", {}) if sources.get(path) != last.get("sources", {}).get(path)}
     whole = not last or last["files"] != _files("html", ".doctrees") or not all(_any(path, PROSE + UNREAD) for path in changed) or _any("tests/audit/results.csv", changed)
+    key = hashlib.sha256(json.dumps({path: digest for path, digest in sources.items() if _any(path, READ)}).encode()).hexdigest()
+    from . import notebooks  # here and below: imports take longer than it takes to see that nothing has changed
+
+    if not state.pop("notebooks", {}) == {"key": key, "files": _files(".jupyter_cache")}:
+        shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        notebooks.warm()
+    if state.pop("pictures", {}) != _files("pictures"):
+        shutil.rmtree(BUILD / "pictures", ignore_errors=True)
     _save(state)
     try:
-        from ..dataset import load
-
         data = load()
     except DataError as error:
         return _stopped(error, f"data/ breaks its descriptor in {len(error.problems)} place(s)")
     if missing := _missing_pages(data):
         return _stopped(*missing, "the register lacks a page")
-    key = hashlib.sha256(json.dumps({path: digest for path, digest in sources.items() if _any(path, READ)}).encode()).hexdigest()
-    for folder, kept in {".jupyter_cache": state.pop("notebooks", {}) == {"key": key, "files": _files(".jupyter_cache")}, "pictures": state.pop("pictures", {}) == _files("pictures")}.items():
-        if not kept:
-            shutil.rmtree(BUILD / folder, ignore_errors=True)
-    _save(state)
     print("Running the notebooks that changed", flush=True)
     with ThreadPoolExecutor(1) as beside:
         running = beside.submit(notebooks.run_into, BUILD, [*_longest_first(), ROOT / "index.md"])
@@ -109,7 +107,7 @@ def _build():
             raise result
         (BUILD / "build.log").write_text(said.getvalue(), encoding="utf-8")
         return _stopped(*(line for line in said.getvalue().splitlines() if re.search(r"WARNING|ERROR|\w+Error\b", line)), f"see above; everything it said is in {BUILD / 'build.log'}")
-    _copy_downloads(whole)
+    _copy_downloads()
     _save(made | {"pages": {"sources": sources, "files": _files("html", ".doctrees")}})
     end = time.perf_counter()
     print(f"Built in {end - start:.1f} s (notebooks {ran - start:.1f}, pages {end - ran:.1f}). Open {HTML / 'index.html'}")
@@ -180,12 +178,12 @@ def _pack():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
-def _copy_downloads(whole):
+def _copy_downloads():
     """Publish notebooks and data at addresses that do not change."""
     (HTML / "notebooks").mkdir(exist_ok=True)
     for path in NOTEBOOKS:
         shutil.copy(path, HTML / "notebooks")
-    if whole:
+    if not (HTML / "data").exists():
         shutil.copytree(BUILD / "data", HTML / "data")
         shutil.copy(BUILD / "data.zip", HTML)
 

@@ -215,7 +215,7 @@ def _face(env, docname):
     """Return what other pages show of a page."""
     labels = [(label, name, title) for label, (page, name, title) in env.domains["std"].labels.items() if page == docname]
     about = {key: value for key, value in env.metadata.get(docname, {}).items() if key != "versions"}
-    return str((env.titles.get(docname), about, labels, env.toc_fignumbers.get(docname)))
+    return str(env.titles.get(docname)), about, list(about.get("figures", ())), labels
 
 
 def _to_write(app, env):
