@@ -8,8 +8,11 @@ import io
 import json
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice, product
+from operator import eq, not_
 from pathlib import Path
 from unicodedata import is_normalized
 
@@ -106,7 +109,7 @@ def _follow(descriptor, folder, problems):
 
 def _whose(reports, sources, outlets, actors):
     """Return ``reports`` with every origin filled in and the alignment of the party that it is tied to."""
-    rows = reports[["source_id"]].merge(sources, on="source_id", how="left")
+    rows = reports[["source_id"]].merge(sources[["source_id", "origin", "publisher"]], on="source_id", how="left")
     origin = reports["origin"].fillna(rows["origin"])
     sides = outlets.merge(actors, left_on="party", right_on="actor_id").set_index("outlet")["alignment"].astype(str)
     return reports.assign(origin=origin, alignment=origin.mask(origin == "Not stated", rows["publisher"]).map(sides))
@@ -121,21 +124,24 @@ def estimate(reports, sources):
     median of the lows, so that it is a figure somebody reported. After the low, best and high estimates of
     UCDP GED (Sundberg and Melander 2013), with origins in the place of a coder's judgement.
     """
-    rows = reports.merge(sources[["source_id", "published"]], on="source_id")
-    rows["published"] = rows["published"].fillna(pd.Timestamp(0))
-    known = rows["origin"].where(rows["origin"] != "Not stated")
-    out = known.groupby(rows["event_id"]).nunique().clip(lower=1).to_frame("origins")
+    published = reports[["source_id"]].merge(sources[["source_id", "published"]], how="left")["published"].fillna(pd.Timestamp(0))
+    event, events = pd.factorize(reports["event_id"])
+    origin, origins = pd.factorize(reports["origin"].where(reports["origin"] != "Not stated"))
+    rows = reports.assign(event=event, origin=origin, pair=event * (len(origins) + 1) + origin, published=published.astype("int64"))
+    known = rows.loc[origin >= 0, ["event", "pair"]].drop_duplicates()["event"]
+    out = pd.DataFrame({"origins": np.bincount(known, minlength=len(events)).clip(1)})
     for measure in MEASURES:
         low, high = f"{measure}_low", f"{measure}_high"
-        given = rows[rows[low].notna()]
-        last = given.groupby(["event_id", "origin"])["published"].transform("max")
-        given = given[given["published"] == last]
-        given = given.assign(**{high: given[high].fillna(given[low])})
-        by_origin = given.groupby(["event_id", "origin"]).agg({low: "min", high: "max"}).groupby("event_id")
-        out[low] = by_origin[low].min()
-        out[f"{measure}_best"] = by_origin[low].quantile(0.5, interpolation="lower").astype("Int64")
-        out[high] = by_origin[high].max()
-    return out
+        given = rows.loc[rows[low].notna(), ["event", "pair", "published", low, high]]
+        given = given[given["published"] == given.groupby("pair")["published"].transform("max")]
+        given[high] = given[high].fillna(given[low])
+        by_origin = given.groupby("pair").agg({"event": "first", low: "min", high: "max"}).sort_values(["event", low])
+        by_event = by_origin.groupby("event")
+        middle = by_event.cumcount() == (by_event[low].transform("size") - 1) // 2
+        out[low] = by_event[low].first()
+        out[f"{measure}_best"] = by_origin[middle].set_index("event")[low]
+        out[high] = by_event[high].max()
+    return out.set_index(pd.Index(events, name="event_id"))
 
 
 def quarter(event_id):
@@ -151,7 +157,7 @@ def refresh(folder=DATA):
         content = _read(folder, resource["path"])
         if resource["format"] == "csv":
             try:
-                resource["rows"] = len(_cells(content)) - 1
+                resource["rows"] = sum(1 for _ in _cells(content)) - 1
             except (ValueError, csv.Error) as error:
                 raise DataError([f"{resource['path']}: cannot be read as CSV in UTF-8: {error} (rule: format)"]) from None
         resource["hash"] = "sha256:" + hashlib.sha256(content).hexdigest()
@@ -239,35 +245,57 @@ def _read_file(folder, resource, problems):
 
 
 def _cells(content):
-    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    """Yield the rows of a CSV file, lists of cells with the header first."""
+    try:
+        yield from csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline=""), strict=True)
+    except (ValueError, csv.Error):
+        content.decode("utf-8-sig")  # what is no text is told as that, by its place in the whole file
+        raise
 
 
 def _parse(resource, content, problems):
     """Return the resource's frame with every cell typed, or None where the file is no table of these columns."""
     path, fields = resource["path"], resource["schema"]["fields"]
+    names, ragged, count = [f["name"] for f in fields], [], 0
+    columns = [(_codes(), []) for _ in names]
     try:
-        header, *rows = _cells(content)
+        rows = _cells(content)
+        header, *_ = islice(rows, 1)
+        while block := list(islice(rows, 1 << 10)):
+            if set(map(len, block)) == {len(header)} == {len(names)}:
+                for cells, (texts, codes) in zip(zip(*block), columns):
+                    codes.append(np.fromiter(map(texts.__getitem__, cells), np.int32, len(block)))
+            ragged += [(n, len(row)) for n, row in enumerate(block, count + 2) if len(row) != len(header)]
+            count += len(block)
     except (ValueError, csv.Error) as error:
         problems.append(f"{path}: cannot be read as CSV in UTF-8: {error} (rule: format)")
         return None
-    names = [f["name"] for f in fields]
     missing, extra = [n for n in names if n not in header], [n for n, times in Counter(header).items() if n not in names or times > 1]
     problems += [f"{path}, column {_plain(n)}: is missing (rule: fields)" for n in missing]
     problems += [f"{path}, column {_plain(n)}: is not in the descriptor, or is there twice (rule: fields)" for n in extra]
-    ragged = [n for n, row in enumerate(rows, 2) if len(row) != len(header)]
-    problems += [f"{path}, row {n}: has {len(rows[n - 2])} cells, the header {len(header)} (rule: format)" for n in ragged]
+    problems += [f"{path}, row {n}: has {cells} cells, the header {len(header)} (rule: format)" for n, cells in ragged]
     if not (missing or extra) and header != names:
         problems.append(f"{path}: its columns do not stand in the order of the descriptor (rule: fields)")
     if missing or extra or ragged:
         return None
-    if len(rows) != resource.get("rows"):
-        problems.append(f"{path}: has {len(rows)} rows, datapackage.json says {resource.get('rows')}; if the edit is meant, run: make data (rule: rows)")
-    columns = dict(zip(header, zip(*rows))) or dict.fromkeys(header, ())
-    return pd.DataFrame({field["name"]: _parse_column(path, field, columns[field["name"]], problems) for field in fields})
+    if count != resource.get("rows"):
+        problems.append(f"{path}: has {count} rows, datapackage.json says {resource.get('rows')}; if the edit is meant, run: make data (rule: rows)")
+    columns = dict(zip(header, columns))
+    return pd.DataFrame({field["name"]: _parse_column(path, field, *columns.pop(field["name"]), problems) for field in fields})
+
+
+def _codes():
+    """Return a dict that gives each new key the next number."""
+    codes = defaultdict()
+    codes.default_factory = codes.__len__
+    return codes
 
 
 def _date(cell):
-    return datetime.date.fromisoformat(cell) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", cell) else None
+    try:
+        return datetime.date.fromisoformat(cell) if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", cell) else None
+    except ValueError:
+        return None
 
 
 TYPES = {
@@ -278,50 +306,56 @@ TYPES = {
     "boolean": ({"true": True, "false": False}.get, "boolean", "is not true or false"),
     "string": (str, "str", ""),
 }
+# A spreadsheet runs such a cell; a mark before it, which OWASP advises, would change what other tools read.
+FORMULA = re.compile(r"[=@＝＋－＠]|[+-](?!\d+(\.\d+)?$)")
 
 
-def _parse_column(path, field, cells, problems):
-    """Return the column's values; in plain Python, since a call of pandas costs more than most tables' cells."""
+def _parse_column(path, field, texts, codes, problems):
+    """Return the column's values, from the number of each distinct text and the numbers, in blocks, of the rows' texts.
+
+    Each rule is asked once of each distinct text, mostly without a step of Python; rows are looked at where one fails.
+    """
     name, rules = field["name"], field.get("constraints", {})
     parse, dtype, not_one = TYPES[field["type"]]
-    values = []
-    for cell in cells:
-        try:
-            values.append(parse(cell) if cell else None)
-        except ValueError:
-            values.append(None)
+    empty, cells, codes = texts.get("", -1), list(texts), np.concatenate([np.empty(0, np.int32), *codes])
+    values = list(map(parse, cells))
+    if empty >= 0:
+        values[empty] = None
 
-    def breach(bad, rule, says):
-        for row, (cell, value) in enumerate(zip(cells, values), 2):
-            if cell and bad(cell, value):
-                problems.append(_line(path, row, name, cell, says, rule))
+    def tell(rows, says, rule):
+        problems.extend(_line(path, row + 2, name, cells[codes[row]], says, rule) for row in np.flatnonzero(rows))
+
+    def hold(kept, rule, says):
+        kept = np.fromiter(kept, bool, len(cells))
+        if empty >= 0:
+            kept[empty] = True
+        if not kept.all():
+            tell(~kept[codes], says, rule)
 
     if rules.get("required"):
-        problems += [_line(path, row, name, "", "must not be empty", "required") for row, cell in enumerate(cells, 2) if not cell]
+        tell(codes == empty, "must not be empty", "required")
     if rules.get("unique"):
-        seen = set()
-        breach(lambda cell, _: cell in seen or seen.add(cell), "unique", "is there already")
-    breach(lambda cell, _: cell != cell.strip(), "spaces", "has spaces around it")
-    breach(lambda cell, _: not cell.isprintable(), "characters", "has characters that cannot be seen")
-    # A spreadsheet runs such a cell; a mark before it, which OWASP advises, would change what other tools read.
-    breach(lambda cell, value: isinstance(value, str) and re.match(r"[=@＝＋－＠]|[+-](?!\d+(\.\d+)?$)", cell), "formula", "begins as a formula of a spreadsheet does")
-    breach(lambda cell, _: not is_normalized("NFC", cell), "characters", "has letters apart from their accents (not Unicode NFC)")
-    breach(lambda _, value: value is None, "type", not_one)
+        tell(pd.Series(codes).duplicated() & (codes != empty), "is there already", "unique")
+    hold(map(eq, cells, map(str.strip, cells)), "spaces", "has spaces around it")
+    hold(map(str.isprintable, cells), "characters", "has characters that cannot be seen")
+    if dtype == "str":
+        hold(map(not_, map(FORMULA.match, cells)), "formula", "begins as a formula of a spreadsheet does")
+    hold(map(partial(is_normalized, "NFC"), cells), "characters", "has letters apart from their accents (not Unicode NFC)")
+    hold((value is not None for value in values), "type", not_one)
     if "minimum" in rules:
-        breach(lambda _, value: value is not None and value < rules["minimum"], "minimum", f"is below {rules['minimum']}")
+        hold((value is None or value >= rules["minimum"] for value in values), "minimum", f"is below {rules['minimum']}")
     if "maximum" in rules:
-        breach(lambda _, value: value is not None and value > rules["maximum"], "maximum", f"is above {rules['maximum']}")
+        hold((value is None or value <= rules["maximum"] for value in values), "maximum", f"is above {rules['maximum']}")
     if "maxLength" in rules:
-        breach(lambda cell, _: len(cell) > rules["maxLength"], "maxLength", f"is longer than {rules['maxLength']} characters")
+        hold((len(cell) <= rules["maxLength"] for cell in cells), "maxLength", f"is longer than {rules['maxLength']} characters")
     if "pattern" in rules:
-        match = re.compile(rules["pattern"]).fullmatch
-        breach(lambda cell, _: not match(cell), "pattern", f"does not match {rules['pattern']}")
+        hold(map(re.compile(rules["pattern"]).fullmatch, cells), "pattern", f"does not match {rules['pattern']}")
     if "enum" in rules:
         listed = [str(value) for value in rules["enum"]]
-        breach(lambda cell, _: cell not in listed, "enum", f"is not one of {', '.join(listed)}")
+        hold((cell in listed for cell in cells), "enum", f"is not one of {', '.join(listed)}")
         if dtype == "str":
-            return pd.Categorical([value if value in listed else None for value in values], listed, ordered=field.get("categoriesOrdered", False))
-    return np.array(values, dtype) if dtype == "datetime64[s]" else pd.array(values, dtype=dtype)
+            return pd.Categorical([value if value in listed else None for value in values], listed, ordered=field.get("categoriesOrdered", False)).take(codes)
+    return (np.array(values, dtype) if dtype == "datetime64[s]" else pd.array(values, dtype=dtype)).take(codes)
 
 
 def _check_table(resource, frames, problems):
@@ -351,15 +385,16 @@ def _check_table(resource, frames, problems):
     for column, other in resource.get("starts", []):
         log = frames.get("corrections", pd.DataFrame(columns=["table", "row", "column"]))
         moved = frame[column].isin(log.loc[(log["table"] == name) & (log["column"] == other), "row"])
-        breach((frame[column].str[:10] != frame[other].dt.strftime("%Y-%m-%d")) & ~moved, column, f"does not begin with {other}, and corrections.csv logs no change of it", "starts")
+        breach((frame[column].str[:10] != frame[other].astype(str)) & ~moved, column, f"does not begin with {other}, and corrections.csv logs no change of it", "starts")
     for columns in resource.get("oneOf", []):
         breach(frame[columns].notna().sum(axis=1) != 1, columns[0], f"exactly one of {', '.join(columns)} must be given", "oneOf")
     for columns in resource.get("anyOf", []):
         breach(frame[columns].isna().all(axis=1), columns[0], f"at least one of {', '.join(columns)} must be given", "anyOf")
     if allowed := resource.get("allowed"):
-        pairs = {(by, value) for by, values in allowed["values"].items() for value in values}
-        found = pd.Series(list(zip(frame[allowed["by"]], frame[allowed["column"]])), frame.index)
-        breach(~found.isin(pairs), allowed["column"], f"does not go with its {allowed['by']}; the codebook lists the words allowed", "allowed")
+        known = pd.Series(False, frame.index)
+        for by, values in allowed["values"].items():
+            known |= (frame[allowed["by"]] == by) & frame[allowed["column"]].isin(values)
+        breach(~known, allowed["column"], f"does not go with its {allowed['by']}; the codebook lists the words allowed", "allowed")
 
 
 def near_pairs(events, places):
@@ -368,16 +403,42 @@ def near_pairs(events, places):
     Near in place: the same place, places within 10 km, or a governorate and a place in it. Near in day: the ranges
     of days overlap or touch. Each pair is in the order of its names.
     """
-    rows = events[events["domain"].isin(["proxy_attack", "state_strike"])].merge(places, on="place_id").sort_values("event_id")
-    pairs = rows.merge(rows, how="cross", suffixes=("", "_other"))
-    pairs = pairs[(pairs["event_id"] < pairs["event_id_other"]) & (pairs["domain"] == pairs["domain_other"])]
-    day = pd.Timedelta(days=1)
-    pairs = pairs[(pairs["date_start"] <= pairs["date_end_other"] + day) & (pairs["date_start_other"] <= pairs["date_end"] + day)]
+    rows = events[events["domain"].isin(["proxy_attack", "state_strike"])].merge(places, on="place_id").sort_values("event_id", ignore_index=True)
+    rows = rows[["event_id", "date_start", "date_end", "domain", "place_id", "admin1", "lat", "lon", "precision"]].astype({"lat": float, "lon": float})
+    first, last = (rows[date].to_numpy("datetime64[D]").astype(int) + 10**6 for date in ("date_start", "date_end"))
+    # Days begin at a number above zero, so that place and day make one number; pairs that meet are then judged one by one.
+    found = [_meet(key, key, first, last) for key in (rows["place_id"].factorize()[0], rows["admin1"].factorize()[0])]
+    lat, lon = rows["lat"].to_numpy(), rows["lon"].to_numpy()
+    found += [_meet(_square(lat, lon), _square(lat, lon, *aside), first, last) for aside in product((-1, 0, 1), repeat=2)]
+    one, other = np.divmod(np.unique(np.concatenate(found)), len(rows) + 1)
+    pairs = pd.concat([rows.iloc[one].reset_index(drop=True), rows.iloc[other].reset_index(drop=True).add_suffix("_other")], axis=1)
     north = 111.2 * (pairs["lat"] - pairs["lat_other"])
-    east = 111.2 * (pairs["lon"] - pairs["lon_other"]) * np.cos(np.radians(pairs["lat"].astype(float)))
+    east = 111.2 * (pairs["lon"] - pairs["lon_other"]) * np.cos(np.radians(pairs["lat"]))
     within = (pairs["admin1"] == pairs["admin1_other"]) & ((pairs["precision"] == "region") | (pairs["precision_other"] == "region"))
-    near = (pairs["place_id"] == pairs["place_id_other"]) | ((north**2 + east**2) < 100).fillna(False) | within
-    return pairs.loc[near.astype(bool), ["event_id", "event_id_other"]].rename(columns={"event_id_other": "other_id"})
+    near = (pairs["place_id"] == pairs["place_id_other"]) | (north**2 + east**2 < 100) | within
+    return pairs.loc[near & (pairs["domain"] == pairs["domain_other"]), ["event_id", "event_id_other"]].rename(columns={"event_id_other": "other_id"})
+
+
+def _square(lat, lon, up=0, right=0):
+    """Return the number of each point's square of 10 km or more a side, or of a neighbour of it; -1 without coordinates."""
+    band = np.floor(lat / 0.09) + up  # 10.008 km
+    width = 0.09 / np.cos(np.radians(np.minimum(abs(band) * 0.09 + 0.18, 89.99)))  # 10 km wherever in the band or beside it
+    square = (band + 2000) * 10**5 + np.floor(lon / width) + right + 5000
+    return np.where(np.isnan(square), -1, square).astype(int)
+
+
+def _meet(key, other, first, last):
+    """Return the pairs of rows n < m, as n * (rows + 1) + m, where the ``other`` of one is the ``key`` of one that begins
+    in its days ``first`` to ``last`` or the day after, by a search in sorted numbers: as many steps as rows and pairs.
+    """
+    span = 10**7
+    start = key * span + first
+    order = np.argsort(start)
+    low = np.searchsorted(start, other * span + first, sorter=order)
+    times = np.where(other < 0, 0, np.searchsorted(start, other * span + last + 1, "right", sorter=order) - low)
+    here = np.repeat(np.arange(len(key)), times)
+    there = order[np.arange(len(here)) - np.repeat(times.cumsum() - times - low, times)]
+    return (np.minimum(here, there) * (len(key) + 1) + np.maximum(here, there))[here != there]
 
 
 def _check_distinct(events, places, distinct, problems):

@@ -1,7 +1,9 @@
 """The real data keep their descriptor, reach the floors set for the book, and no damage to them goes unreported."""
 
 import csv
+import itertools
 import json
+import math
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import frictionless
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -436,6 +439,27 @@ def near(*rows):
 )
 def test_near_pairs(one, other, pairs):
     assert near(one, other) == near(other, one) == pairs
+
+
+@pytest.mark.parametrize("south, width", [(33.0, 0.3), (-0.1, 0.3), (89.7, 360.0), (-90.0, 360.0)], ids=["Baghdad", "equator", "north pole", "south pole"])
+def test_near_pairs_are_those_that_a_look_at_each_pair_finds(south, width):
+    chance = np.random.default_rng(3)
+    lat, lon = south + 0.3 * chance.random(40), (width * chance.random(40) - width / 2).round(4)
+    places = pd.DataFrame({"place_id": [f"p{n}" for n in range(40)], "admin1": [*["here", "there", None, None] * 10], "lat": lat, "lon": lon, "precision": ["town", *["town", "region", "town"] * 13]})
+    places.loc[places.index % 10 == 9, ["lat", "lon"]] = np.nan
+    first = np.datetime64("2020-01-01", "s") + chance.integers(0, 60, 400).astype("timedelta64[D]")
+    last = first + chance.integers(0, 3, 400).astype("timedelta64[D]")
+    events = pd.DataFrame({"event_id": [f"e{n:03}" for n in chance.permutation(400)], "domain": chance.choice(["proxy_attack", "state_strike", "diplomacy"], 400), "place_id": chance.choice(places["place_id"], 400), "date_start": first, "date_end": last})
+    rows = [*events.merge(places, on="place_id").itertuples(index=False)]
+
+    def near(one, other):
+        if one.domain != other.domain or one.domain == "diplomacy" or (one.date_start - other.date_end).days > 1 or (other.date_start - one.date_end).days > 1:
+            return False
+        km = 111.2 * math.hypot(one.lat - other.lat, (one.lon - other.lon) * math.cos(math.radians(one.lat)))
+        return one.place_id == other.place_id or km < 10 or (isinstance(one.admin1, str) and one.admin1 == other.admin1 and "region" in (one.precision, other.precision))
+
+    expected = {(one.event_id, other.event_id) for one, other in itertools.combinations(sorted(rows), 2) if near(one, other)}
+    assert [*near_pairs(events, places).itertuples(index=False, name=None)] == sorted(expected)
 
 
 def test_a_draw_does_not_hang_on_the_other_rows(data):
