@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import datetime
+import functools
 import hashlib
 import io
 import json
@@ -65,8 +66,22 @@ class Dataset:
 
 
 def load(folder=DATA):
-    """Return the ``Dataset`` in ``folder``; raise ``DataError`` naming every breach of its descriptor."""
-    folder = Path(folder)
+    """Return the ``Dataset`` in ``folder``; raise ``DataError`` naming every breach of its descriptor.
+
+    The book's own is read once a process, as long as its files stay the same; its frames are copies that share their cells until one is written to.
+    """
+    if Path(folder) != DATA:
+        return _load(Path(folder))
+    data = _book(tuple((path.name, (stat := path.lstat()).st_size, stat.st_mtime_ns) for path in sorted(DATA.rglob("*"))))
+    return dataclasses.replace(data, **{name: frame.copy(deep=False) for name, frame in vars(data).items() if isinstance(frame, pd.DataFrame)})
+
+
+@functools.lru_cache(maxsize=1)
+def _book(_):
+    return _load(DATA)
+
+
+def _load(folder):
     descriptor, raw = _read_descriptor(folder)
     problems = []
     try:

@@ -1,5 +1,6 @@
-"""What every kernel of the book imports; the process that forks them imports it once."""
+"""What every kernel of the book imports and reads; the process that forks them does so once."""
 
+import contextlib
 import gc
 import os
 
@@ -23,5 +24,7 @@ def serve(arguments, cwd, env):
     ipykernel.kernelapp.IPKernelApp.launch_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])  # without which it stops
 
 
+with contextlib.suppress(retribution.DataError):  # which a notebook would raise again
+    retribution.load()
 gc.collect()
 gc.freeze()  # a fork shares what the collector leaves alone

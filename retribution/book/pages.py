@@ -77,7 +77,7 @@ def _first_words(context, doctree):
 
 def _write_citations(app, error):
     """Write the records of all that can be cited, each format in one file."""
-    if error or app.builder.format != "html":
+    if error or app.builder.format != "html" or app.book_partly:
         return
     first, *others = (cite.page(app, page) for page in app.builder.relations)
     entries = [first, cite.dataset(), *others]
@@ -207,6 +207,7 @@ def _prepare(app):
 def _to_read(app, env, added, changed, removed):
     for name in ("sphinx_jupyterbook_latex", "sphinx_multitoc_numbering"):
         app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
+    app.book_partly = False  # whether the build leaves most pages as they are
     app.book_faces = {name: _face(env, name) for name in app.config.book_changed}
     return [name for name in app.config.book_changed if name in env.found_docs]
 
@@ -224,6 +225,7 @@ def _to_write(app, env):
         shutil.rmtree(app.outdir)
         Path(app.outdir).mkdir()
         return env.found_docs
+    app.book_partly = bool(app.book_faces)
     return ["chapters/cite"]
 
 

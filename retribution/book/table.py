@@ -118,7 +118,7 @@ def _rows():
 
 def _write(app, error):
     """Write the data, and the library as a classic script: a module does not load from disk."""
-    if error or app.builder.name != "html":
+    if error or app.builder.name != "html" or app.book_partly:
         return
     folder = Path(app.outdir, "register")
     (folder / "table-data.js").write_text(f"bookEvents({_rows()});\n", encoding="utf-8")
