@@ -111,7 +111,8 @@ def test_another_folder_time_zone_and_language_give_the_same_book_without_a_netw
     """The notebooks are not run once more: that they give the same there is what nbval shows, in the same surroundings."""
     folder = copied(tmp_path / "another folder" / "two")
     shutil.copytree(ROOT / "_build" / ".jupyter_cache", folder / "_build" / ".jupyter_cache")
-    shutil.copy(ROOT / "_build" / "inputs", folder / "_build")
+    shutil.copytree(ROOT / "_build" / "pictures", folder / "_build" / "pictures")
+    shutil.copy(ROOT / "_build" / "state.json", folder / "_build")
     paths = f"{folder}{os.pathsep}{ROOT / 'tests' / 'offline'}"
     build = start_build(folder, PYTHONPATH=paths, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX")
     said, _ = build.communicate(timeout=900)
