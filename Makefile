@@ -52,13 +52,16 @@ simulations: $(READY)     # how often each test finds what is not there; writes 
 
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 -q -o requirements.txt
+	uv --version | sed 's/uv \([^ ]*\).*/uv==\1/' | uv pip compile - --universal --generate-hashes --python-version 3.11 -q --no-annotate -o requirements-uv.txt
 
 $(READY): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Name one with: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Setting up .venv with $$($(PYTHON) --version) (once; a few minutes without uv)"
-	@rm -rf .venv
-	@if command -v uv >/dev/null; then uv venv -q -p $(PYTHON) .venv && uv pip install -q --compile-bytecode -p .venv --require-hashes -r requirements.txt && uv pip install -q -p .venv --no-deps --no-build-isolation -e .; \
-	else $(PYTHON) -m venv .venv && .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt && .venv/bin/pip install -q --no-deps --no-build-isolation -e .; fi
+	@echo "Setting up .venv with $$($(PYTHON) --version) (once; about a minute)"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@uv=$$(command -v uv || { .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt 2>/dev/null && echo .venv/bin/uv; }); \
+	if [ -n "$$uv" ]; then install="$$uv pip install -q -p .venv"; else install=".venv/bin/pip install -q --disable-pip-version-check"; fi; \
+	$$install --require-hashes -r requirements.txt && $$install --no-deps --no-build-isolation -e .
+	@$(RUN) retribution.book.kernel
 	@touch $@
 
 clean:
