@@ -1,4 +1,4 @@
-.PHONY: book pdf anchors test fuzz audit links sbom serve data notebooks simulations lock clean distclean
+.PHONY: book pdf anchors test fuzz audit bench links sbom serve data notebooks simulations lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -32,6 +32,9 @@ serve: book
 
 audit: book               # needs Node, npm, Java and Chromium; an hour for all pages, or: make audit PAGES="index chapters/verdict"
 	@$(RUN:-m=) tests/audit/audit.py $(PAGES)
+
+bench: $(READY)           # the build against its limit and its peers, in one run; needs an idle machine and a quarter of an hour
+	@$(RUN:-m=) tests/bench/bench.py
 
 links: book               # which outside addresses still answer; never fails
 	@$(RUN:-m=) tests/audit/links.py

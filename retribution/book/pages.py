@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 from urllib.parse import quote
 
+from furo.navigation import get_navigation_tree
 from sphinx.jinja2glue import BuiltinTemplateLoader
 
 from . import cite, formats
@@ -31,6 +32,40 @@ def _title_line(docname, up):
     }
     anchors = "".join(f'<a href="{html.escape(link)}"{" download" if text in ("Notebook", "Data") else ""}>{text}</a>' for text, link in links.items())
     return f'<p class="title-tools">{anchors}<button type="button" class="show-all-code" hidden>Show code</button></p>'
+
+
+def _spare_navigation(app, docname, template, context, doctree):
+    """Keep the theme from making the tree of all pages anew for each; ``_add_navigation`` makes it once a folder."""
+    if docname != "404":  # whose links are absolute
+        context["toctree"] = lambda **_: ""
+
+
+def _add_navigation(app, docname, template, context, doctree):
+    if docname == "404":
+        return
+    folder = docname.rpartition("/")[0]
+    if folder not in app.book_navigation:
+        whole = app.builder._get_local_toctree(f"{folder}/none".lstrip("/"), collapse=False, titles_only=True, maxdepth=-1, includehidden=True)
+        app.book_navigation[folder] = get_navigation_tree(whole)
+    context["furo_navigation_tree"] = _with_current(app.book_navigation[folder], docname.rpartition("/")[2])
+
+
+def _with_current(tree, name):
+    """Return the tree of pages as Sphinx and Furo write it for the page ``name`` of the same folder: it and what it stands under are marked."""
+    before, link, after = tree.partition(f'<a class="reference internal" href="{name}.html">')
+    if not link:
+        return tree
+    above = []
+    for tag in re.finditer(r"<(/?)(?:ul|li)\b[^>]*>", before):
+        above.pop() if tag[1] else above.append(tag)
+    tree = before + '<a class="current reference internal" href="#">' + after
+    for tag in reversed(above):
+        inside = tree[tag.end() :]
+        if "has-children" in tag[0]:
+            inside = re.sub('(<input aria-label="[^"]*" )', r'\1checked="" ', inside, count=1)
+        new = '<ul class="current">' if tag[0].startswith("<ul") else re.sub(r'(toctree-l\d)([^"]*)', rf'\1 current\2{" current-page" * (tag == above[-1])}', tag[0])
+        tree = tree[: tag.start()] + new + inside
+    return tree
 
 
 def _is_used(asset, body):
@@ -207,6 +242,7 @@ def _prepare(app):
 def _to_read(app, env, added, changed, removed):
     for name in ("sphinx_jupyterbook_latex", "sphinx_multitoc_numbering"):
         app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
+    app.book_navigation = {}
     app.book_partly = False  # whether the build leaves most pages as they are
     app.book_faces = {name: _face(env, name) for name in app.config.book_changed}
     return [name for name in app.config.book_changed if name in env.found_docs]
@@ -235,6 +271,8 @@ def setup(app):
     app.connect("env-get-outdated", _to_read)
     app.connect("env-updated", _to_write, priority=999)
     app.connect("builder-inited", _prepare, priority=100)
+    app.connect("html-page-context", _spare_navigation, priority=400)
+    app.connect("html-page-context", _add_navigation, priority=600)
     app.connect("html-page-context", _finish, priority=900)
     app.connect("build-finished", _write_citations)
     app.connect("build-finished", _merge_sheets, priority=900)
