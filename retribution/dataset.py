@@ -73,7 +73,7 @@ def load(folder=DATA):
     if Path(folder) != DATA:
         return _load(Path(folder))
     data = _book(tuple((path.name, (stat := path.lstat()).st_size, stat.st_mtime_ns) for path in sorted(DATA.rglob("*"))))
-    return dataclasses.replace(data, **{name: frame.copy(deep=False) for name, frame in vars(data).items() if isinstance(frame, pd.DataFrame)})
+    return Dataset(**vars(data) | {name: frame.copy(deep=False) for name, frame in vars(data).items() if isinstance(frame, pd.DataFrame)})
 
 
 @functools.lru_cache(maxsize=1)

@@ -27,8 +27,10 @@ BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
 HTML = BUILD / "html"
 STATE = BUILD / "state.json"
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
-# What notebooks read besides themselves.
-READ = ["data/*", "retribution/*.py", "requirements.txt", "chapters/*.csv", "tests/audit/results.csv"]
+# What notebooks read besides themselves and the dataset.
+READ = ["retribution/*.py", "pyproject.toml", "requirements.txt", "chapters/*.csv", "tests/*/*.csv", "tests/book/test_reader.py"]
+# What a part of the dataset is made from besides its own table.
+DERIVED = {"events": ["reports", "sources"], "reports": ["sources", "outlets", "actors"], "geo": ["geo-land", "geo-iraq-governorates"]}
 # A change in these, unlike in anything else, leaves the other pages as they are; a page names them all by their hash.
 PROSE = ["index.md", "chapters/*.ipynb", "chapters/*.md", "register/*.md"]
 UNREAD = ["*.md", ".*", "Makefile", "LICENSE", "environment.yml", "pyproject.toml", "tests/*"]
@@ -67,8 +69,10 @@ def _build():
     key = hashlib.sha256(json.dumps({path: digest for path, digest in sources.items() if _any(path, READ)}).encode()).hexdigest()
     from . import notebooks  # here and below: imports take longer than it takes to see that nothing has changed
 
-    if not state.pop("notebooks", {}) == {"key": key, "files": _files(".jupyter_cache")}:
+    ran = state.pop("notebooks", {"reads": {}})
+    if (ran.get("key"), ran.get("files")) != (key, _files(".jupyter_cache")):
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
+        ran["reads"] = {}
         notebooks.warm()
     if state.pop("pictures", {}) != _files("pictures"):
         shutil.rmtree(BUILD / "pictures", ignore_errors=True)
@@ -79,21 +83,25 @@ def _build():
         return _stopped(error, f"data/ breaks its descriptor in {len(error.problems)} place(s)")
     if missing := _missing_pages(data):
         return _stopped(*missing, "the register lacks a page")
+    parts = _parts(data, sources)
+    paths = [*_longest_first(), ROOT / "index.md"]
+    stale = {path for path in paths if (read := ran["reads"].get(path.name)) is None or read != {part: parts[part] for part in read}}
     print("Running the notebooks that changed", flush=True)
     with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(notebooks.run_into, BUILD, [*_longest_first(), ROOT / "index.md"])
+        running = beside.submit(notebooks.run_into, BUILD, paths, stale)
         from jupyter_book.sphinx import build_sphinx  # takes a second or two, while kernels work
 
         if whole:
             shutil.rmtree(HTML, ignore_errors=True)
             shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
             _pack()
-        failed = running.result()
-    made = {"notebooks": {"key": key, "files": _files(".jupyter_cache")}, "pictures": _files("pictures")}
+        failed, reads = running.result()
+    reads = ran["reads"] | {path.name: {part: parts[part] for part in read} for path, read in reads.items()}
+    made = {"notebooks": {"key": key, "files": _files(".jupyter_cache"), "reads": reads}, "pictures": _files("pictures")}
     _save(made)
     if failed:
         return _stopped(*failed, "a notebook failed")
-    ran = time.perf_counter()
+    executed = time.perf_counter()
     print("Building the pages", flush=True)
     said = io.StringIO()
     config = {"external_toc_path": str(ROOT / "_toc.yml"), "latex_individualpages": False, "nb_execution_cache_path": str(BUILD / ".jupyter_cache"), "book_changed": sorted(str(Path(path).with_suffix("")) for path in changed if _any(path, PROSE)) * (not whole)}
@@ -110,7 +118,7 @@ def _build():
     _copy_downloads()
     _save(made | {"pages": {"sources": sources, "files": _files("html", ".doctrees")}})
     end = time.perf_counter()
-    print(f"Built in {end - start:.1f} s (notebooks {ran - start:.1f}, pages {end - ran:.1f}). Open {HTML / 'index.html'}")
+    print(f"Built in {end - start:.1f} s (notebooks {executed - start:.1f}, pages {end - executed:.1f}). Open {HTML / 'index.html'}")
     return 0
 
 
@@ -138,6 +146,13 @@ def _hashes():
                 path = Path(folder, name)
                 found[path.relative_to(ROOT).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return dict(sorted(found.items()))
+
+
+def _parts(data, sources):
+    """Return a hash of each part of the dataset: of its files and of what the descriptor says of them."""
+    known = {resource["name"]: json.dumps([resource.get("schema"), sources[f"data/{resource['path']}"]]) for resource in data.descriptor["resources"]}
+    known |= {part: sources["data/datapackage.json"] for part in ("descriptor", "fingerprint")}
+    return {part: hashlib.sha256("".join(known.get(name, "") for name in [part, *DERIVED.get(part, [])]).encode()).hexdigest() for part in [*known, "geo"]}
 
 
 def _any(name, patterns):

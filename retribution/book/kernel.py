@@ -1,6 +1,7 @@
 """What every kernel of the book imports and reads; the process that forks them does so once."""
 
 import contextlib
+import dataclasses
 import gc
 import os
 
@@ -15,11 +16,26 @@ import retribution.charts
 import retribution.simulations  # noqa: F401
 
 
+def _note_reads(path):
+    """Write into a file which parts of the dataset a notebook asks for; its checks are the build's, which has made them."""
+    parts, noted = {field.name for field in dataclasses.fields(retribution.Dataset)}, set()
+
+    def get(data, name):
+        if name in parts and name not in noted:
+            noted.add(name)
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(f"{name}\n")
+        return object.__getattribute__(data, name)
+
+    retribution.Dataset.__getattribute__ = get
+
+
 def serve(arguments, cwd, env):
     """Be a kernel; called in a fork."""
     os.setsid()  # what a terminal sends to the build is the build's to pass on
     os.environ.update(env)
     os.chdir(cwd)
+    _note_reads(env["READS"])
     pd.set_option("display.max_columns", 20)  # as pandas has it where IPython is there first; Altair names views by what a frame prints
     ipykernel.kernelapp.IPKernelApp.launch_instance(argv=[*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])  # without which it stops
 

@@ -59,10 +59,13 @@ class Forked(LocalProvisioner):
         return self.connection_info
 
 
-def execute(notebook, folder, label):
-    """Run ``notebook`` in place, in ``folder``; return None, or what stopped it, which begins with ``label``."""
+def execute(notebook, folder, label, reads=os.devnull):
+    """Run ``notebook`` in place, in ``folder``; return None, or what stopped it, which begins with ``label``.
+
+    A forked kernel writes into the file ``reads`` which parts of the dataset it was asked for.
+    """
     try:
-        NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, resources={"metadata": {"path": str(folder)}}).execute()
+        NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, resources={"metadata": {"path": str(folder)}}).execute(env=os.environ | {"READS": str(reads)})
     except CellTimeoutError:
         return f"{label}: a cell did not end within {TIMEOUT} seconds, the limit for each; its kernel was stopped"
     except CellExecutionError as error:
@@ -72,10 +75,11 @@ def execute(notebook, folder, label):
     return None
 
 
-def run_into(build, paths):
-    """Run the notebooks in ``paths`` that the cache in ``build`` lacks, each in an empty folder, and draw their charts; return a line for each that failed.
+def run_into(build, paths, stale):
+    """Run the notebooks in ``paths`` that the cache in ``build`` lacks, and those in ``stale``, each in an empty folder, and draw their charts.
 
-    They are started in their order, so that the longest should come first.
+    They are started in their order, so that the longest should come first. Returns a line for each that failed, and
+    the parts of the dataset that each of the others read.
     """
     os.environ["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "forked"
     cache = get_cache(build / ".jupyter_cache")
@@ -83,15 +87,17 @@ def run_into(build, paths):
     for path in paths:
         notebook = get_reader({"name": "nbformat" if path.suffix == ".ipynb" else "myst_nb_md", "type": "plugin"})(str(path))
         try:
+            if path in stale:
+                cache.remove_cache(cache.match_cache_notebook(notebook).pk)
             ready.append(cache.merge_match_into_notebook(notebook)[1])
         except KeyError:
             lacking[path] = notebook
 
     def run(path):
-        with tempfile.TemporaryDirectory() as empty:
-            return execute(lacking[path], empty, path)
+        with tempfile.TemporaryDirectory() as empty, tempfile.NamedTemporaryFile("r", encoding="utf-8") as noted:
+            return execute(lacking[path], empty, path, noted.name), noted.read().split()
 
-    failures = []
+    failures, reads = [], {}
     with ThreadPoolExecutor(os.cpu_count()) as kernels, ProcessPoolExecutor(1, CONTEXT) as drawer:
         def draw(notebook):
             return [drawer.submit(pictures, spec, build / "pictures") for spec in _charts(notebook) if not are_drawn(spec, build / "pictures")]
@@ -100,14 +106,15 @@ def run_into(build, paths):
         running = {kernels.submit(run, path): path for path in lacking}
         for done in as_completed(running):
             path = running[done]
-            if failed := done.result():
+            failed, reads[path] = done.result()
+            if failed:
                 failures.append(failed)
             else:
                 cache.cache_notebook_bundle(CacheBundleIn(lacking[path], str(path), data={"execution_seconds": 0}), check_validity=False, overwrite=True)
                 drawn += draw(lacking[path])
         for future in drawn:
             future.result()
-    return failures
+    return failures, reads
 
 
 def _charts(notebook):
