@@ -1,4 +1,4 @@
-.PHONY: book pdf anchors test fuzz audit bench links sbom serve data notebooks simulations lock clean distclean
+.PHONY: book pdf anchors test fuzz audit bench links sbom serve data notebooks simulations growth lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -52,6 +52,9 @@ notebooks: $(READY)       # after an edit in chapters/ or data/: run them and st
 
 simulations: $(READY)     # how often each test finds what is not there; writes chapters/simulations.csv
 	@$(RUN) retribution.simulations
+
+growth: $(READY)          # seconds, memory and weight at up to 1,000 times the events; an hour; writes chapters/growth.csv
+	@$(RUN:-m=) tests/bench/growth.py
 
 lock:
 	uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 -q -o requirements.txt
