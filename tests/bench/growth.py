@@ -82,7 +82,7 @@ def measure_pages(project):
     from retribution.book import notebooks
 
     execute, said = notebooks.execute, Said()
-    notebooks.execute = lambda notebook, folder, path: None if Path(path).stem in NOT_ON_OTHER_DATA else execute(notebook, folder, path)
+    notebooks.execute = lambda notebook, folder, path, *reads: None if Path(path).stem in NOT_ON_OTHER_DATA else execute(notebook, folder, path, *reads)
     with contextlib.redirect_stdout(said):
         if book.build():
             sys.exit(1)
