@@ -1,5 +1,6 @@
 """The files around the book agree with each other."""
 
+import csv
 import json
 import re
 import shutil
@@ -39,6 +40,17 @@ def test_lock_holds_every_pin_with_hashes():
     requirements = re.split(r"\n(?=[a-z0-9])", re.sub(r"^ *#.*\n", "", lock, flags=re.M).strip())
     assert len(requirements) >= len(locked) > 100
     assert all("--hash=sha256:" in requirement for requirement in requirements)
+
+
+def test_advisories_are_answered_for_the_locked_versions():
+    """A pin that has moved since must be asked about again."""
+    pins = [pin for name in ["requirements.txt", "requirements-uv.txt"] for pin in re.findall(r"^([a-z0-9_.-]+)==([^ ;\\]+)", (ROOT / name).read_text(encoding="utf-8"), re.M)]
+    with open(ROOT / "tests" / "audit" / "advisories.csv", encoding="utf-8", newline="") as file:
+        answers = list(csv.DictReader(file))
+    packages = {answer["package"] for answer in answers}
+    assert {(answer["package"], answer["version"]) for answer in answers} == {pin for pin in pins if pin[0] in packages}
+    assert all(answer["affected"] in ["yes", "no"] and answer["why"] for answer in answers)
+    assert len({(answer["package"], answer["version"], answer["advisory"]) for answer in answers}) == len(answers) > 0
 
 
 def test_versions_and_licence_agree():
