@@ -103,6 +103,11 @@ def plain(data):
         return {row["event_id"] for row in csv.DictReader(file) if row["domain"] == "diplomacy" and row["kind"] == "statement" and not row["responds_to"]}
 
 
+def ran(folder):
+    """Return when each notebook's run was kept, by its place in the cache."""
+    return {path.parent.name: path.stat().st_mtime_ns for path in (folder / "_build" / ".jupyter_cache" / "executed").glob("*/base.ipynb")}
+
+
 def weight(page):
     """Return what a reader loads of a page before any click, in bytes as gzip sends it: it and what it names in its own folder."""
     text = page.read_text(encoding="utf-8")
@@ -140,7 +145,9 @@ def main(rounds):
         note("this book, one sentence changed", seconds(book, cwd=ours, env=env))
         note("Jupyter Book 1, one sentence changed", seconds(jupyter_book, env=stock_env))
         with_an_event(ours)
+        before = ran(ours)
         note("this book, one event added", seconds(book, cwd=ours, env=env))
+        again = sum(when != before[name] for name, when in ran(ours).items())
     offline, offline_env = copied("stock", ", inline=True")
     seconds([PEERS / "jupyter-book", "build", offline, "-q"], env=offline_env)
     seconds([*nbconvert[:-len(NOTEBOOKS)], *(offline / "chapters" / path.name for path in NOTEBOOKS)], env=offline_env)
@@ -152,6 +159,8 @@ def main(rounds):
     base = took["the notebooks alone, by nbclient"]
     rows = [{"measure": name, "value": f"{statistics.median(values):.1f}", "unit": "s", "ratio": f"{statistics.median(v / b for v, b in zip(values, base)):.2f}"} for name, values in took.items()]
     rows += [{"measure": f"heaviest chapter, {name}", "value": f"{max(weight(folder / f'{chapter}.html') for chapter in CHAPTERS) / 1000:.0f}", "unit": "kB", "ratio": ""} for name, folder in heavy.items()]
+    counts = {"notebooks run again for one event": again, "notebooks": len(before), "cores": os.cpu_count()}
+    rows += [{"measure": name, "value": value, "unit": "", "ratio": ""} for name, value in counts.items()]
     with open(RESULTS, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["measure", "value", "unit", "ratio"], lineterminator="\n")
         writer.writeheader()
