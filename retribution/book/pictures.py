@@ -39,7 +39,7 @@ def are_drawn(spec, folder):
 
 def _kept(spec, folder):
     """Return what is drawn and where it is kept; ``json`` is written last."""
-    text = json.dumps({key: value for key, value in spec.items() if key != "usermeta"})
+    text = json.dumps({key: value for key, value in spec.items() if key != "usermeta"}, sort_keys=True)  # a notebook that is read back has its keys in another order than one that was run
     key = hashlib.sha256(text.encode() + vlc.__version__.encode() + Path(__file__).read_bytes()).hexdigest()
     return text, {part: folder / f"{key}.{part}" for part in ("wide", "narrow", "png", "json")}
 
