@@ -251,8 +251,8 @@ def _to_read(app, env, added, changed, removed):
 def _face(env, docname):
     """Return what other pages show of a page."""
     labels = [(label, name, title) for label, (page, name, title) in env.domains["std"].labels.items() if page == docname]
-    about = {key: value for key, value in env.metadata.get(docname, {}).items() if key != "versions"}
-    return str(env.titles.get(docname)), about, list(about.get("figures", ())), labels
+    about = {key: env.metadata.get(docname, {}).get(key) for key in ("description", "decides", "figures")}  # of all, not its number of words
+    return str(env.titles.get(docname)), about, list(about["figures"] or ()), labels
 
 
 def _to_write(app, env):
@@ -265,6 +265,15 @@ def _to_write(app, env):
     return ["chapters/cite"]
 
 
+def _forget_words(app):
+    """Forget the words that no page has any longer, which Sphinx keeps in its index with an empty list of pages."""
+    if app.builder.name == "html":
+        for words in (app.builder.indexer._mapping, app.builder.indexer._title_mapping):
+            for word in [word for word, pages in words.items() if not pages]:
+                del words[word]
+    return []
+
+
 def setup(app):
     """Finish each page as it is written."""
     app.add_config_value("book_changed", [], "")
@@ -273,6 +282,7 @@ def setup(app):
     app.connect("builder-inited", _prepare, priority=100)
     app.connect("html-page-context", _spare_navigation, priority=400)
     app.connect("html-page-context", _add_navigation, priority=600)
+    app.connect("html-collect-pages", _forget_words)
     app.connect("html-page-context", _finish, priority=900)
     app.connect("build-finished", _write_citations)
     app.connect("build-finished", _merge_sheets, priority=900)
