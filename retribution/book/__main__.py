@@ -5,6 +5,7 @@ it was made from; what does not match it, after a kill or a full disk, is made a
 """
 
 import contextlib
+import errno
 import fcntl
 import fnmatch
 import hashlib
@@ -13,10 +14,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 from .. import DATA, DataError, load
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
 HTML = BUILD / "html"
 STATE = BUILD / "state.json"
+PAGES = ["html", ".doctrees", "data", "data.zip"]
+REFUSED = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO]
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
 # What notebooks read besides themselves and the dataset.
 READ = ["retribution/*.py", "pyproject.toml", "requirements.txt", "chapters/*.csv", "tests/*/*.csv", "tests/book/test_reader.py"]
@@ -38,6 +42,7 @@ UNREAD = ["*.md", ".*", "Makefile", "LICENSE", "environment.yml", "pyproject.tom
 
 def build():
     """Build the book, one build of this folder at a time; return the exit status."""
+    _stop_at_once()
     BUILD.mkdir(parents=True, exist_ok=True)
     with open(BUILD / "lock", "w") as lock:
         try:
@@ -48,7 +53,23 @@ def build():
         try:
             return _build()
         except OSError as error:
-            return _stopped(f"{error.filename or BUILD}: {error.strerror}", "the machine refused a file. Free some room or mend the permissions, then build again; sources and data are as they were")
+            _, name, why = error.args[0][0] if isinstance(error, shutil.Error) else (None, error.filename or BUILD, error.strerror)
+            return _stopped(f"{name}: {why}", "the machine refused a file. Free some room or mend the permissions, then build again; sources and data are as they were")
+        except BrokenExecutor:
+            return _stopped("Something else ended a process of the build, as happens where memory is short", "it lost a part of itself. Build again")
+
+
+def _stop_at_once():
+    """End the build as soon as it is asked to: an exit would wait for the notebooks; what it has started ends with it."""
+    builder = os.getpid()
+
+    def stop(number, frame):
+        if os.getpid() == builder:
+            os.write(2, b"Stopped. The next build makes what this one has not finished; sources and data are as they were\n")
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _stopped(*lines):
@@ -61,11 +82,12 @@ def _build():
     start = time.perf_counter()
     state, sources = _state(), _hashes()
     last = state.pop("pages", {})
-    if last.get("sources") == sources and last["files"] == _files("html", ".doctrees"):
+    kept = last and last["files"] == _files(*PAGES)
+    if kept and last["sources"] == sources:
         print(f"Nothing has changed since the book was built. Open {HTML / 'index.html'}")
         return 0
     changed = {path for path in sources | last.get("sources", {}) if sources.get(path) != last.get("sources", {}).get(path)}
-    whole = not last or last["files"] != _files("html", ".doctrees") or not all(_any(path, PROSE + UNREAD) for path in changed) or _any("tests/audit/results.csv", changed)
+    whole = not kept or any(_any(path, [*READ, "CHANGELOG.md"]) or not _any(path, UNREAD) for path in changed if not _any(path, PROSE))
     key = hashlib.sha256(json.dumps({path: digest for path, digest in sources.items() if _any(path, READ)}).encode()).hexdigest()
     from . import notebooks  # here and below: imports take longer than it takes to see that nothing has changed
 
@@ -97,8 +119,11 @@ def _build():
             _pack()
         failed, reads = running.result()
     reads = ran["reads"] | {path.name: {part: parts[part] for part in read} for path, read in reads.items()}
-    made = {"notebooks": {"key": key, "files": _files(".jupyter_cache"), "reads": reads}, "pictures": _files("pictures")}
-    _save(made)
+
+    def made():
+        return {"notebooks": {"key": key, "files": _files(".jupyter_cache"), "reads": reads}, "pictures": _files("pictures")}
+
+    _save(made())
     if failed:
         return _stopped(*failed, "a notebook failed")
     executed = time.perf_counter()
@@ -108,30 +133,38 @@ def _build():
     os.environ["TZ"] = "UTC"
     with contextlib.redirect_stderr(said):
         result = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=config, warningiserror=True, keep_going=True, quiet=True, jobs=os.cpu_count() + 1)
-    made["notebooks"]["files"] = _files(".jupyter_cache")  # to read from the cache writes to it
+    if isinstance(result, OSError):
+        raise result
+    if isinstance(result, EOFError):  # one of its processes is gone
+        raise BrokenExecutor
+    said = said.getvalue()
+    if isinstance(result, Exception) and (refused := re.search(r"\[Errno (\d+)\]|disk is full", said)) and (number := int(refused[1] or errno.ENOSPC)) in REFUSED:
+        raise OSError(number, os.strerror(number))
     if result:
-        _save(made)
-        if isinstance(result, OSError):
-            raise result
-        (BUILD / "build.log").write_text(said.getvalue(), encoding="utf-8")
-        return _stopped(*(line for line in said.getvalue().splitlines() if re.search(r"WARNING|ERROR|\w+Error\b", line)), f"see above; everything it said is in {BUILD / 'build.log'}")
+        _save(made())  # anew: to read from the cache writes to it
+        (BUILD / "build.log").write_text(said, encoding="utf-8")
+        lines = said.splitlines()
+        return _stopped(*([line for line in lines if re.search(r"WARNING|ERROR|\w+Error\b", line)] or lines), f"see above; everything it said is in {BUILD / 'build.log'}")
     _copy_downloads()
-    _save(made | {"pages": {"sources": sources, "files": _files("html", ".doctrees")}})
+    _save(made() | {"pages": {"sources": sources, "files": _files(*PAGES)}})
     end = time.perf_counter()
     print(f"Built in {end - start:.1f} s (notebooks {executed - start:.1f}, pages {end - executed:.1f}). Open {HTML / 'index.html'}")
     return 0
 
 
 def _state():
+    """Return what the last build has saved, or nothing where that has been damaged since."""
     try:
-        return json.loads(STATE.read_text(encoding="utf-8"))
+        digest, text = STATE.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError):
         return {}
+    return json.loads(text) if digest == hashlib.sha256(text.encode()).hexdigest() else {}
 
 
 def _save(state):
+    text = json.dumps(state)
     new = STATE.with_suffix(".new")
-    new.write_text(json.dumps(state), encoding="utf-8")
+    new.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
     new.replace(STATE)
 
 
@@ -160,9 +193,9 @@ def _any(name, patterns):
 
 
 def _files(*folders):
-    """Return size and time of every file that was built into these folders, by its path."""
-    paths = [path for folder in folders for path in (BUILD / folder).rglob("*") if path.is_file()]
-    return {path.relative_to(BUILD).as_posix(): [(stat := path.stat()).st_size, stat.st_mtime_ns] for path in sorted(paths)}
+    """Return the hash of every file that was built into these folders, by its path."""
+    paths = [path for folder in folders for path in [BUILD / folder, *(BUILD / folder).rglob("*")] if path.is_file()]
+    return {path.relative_to(BUILD).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(paths)}
 
 
 def _longest_first():
@@ -222,7 +255,7 @@ def execute():
         notebook = nbformat.read(path, 4)
         if failed := notebooks.execute(notebook, path.parent, path):
             raise SystemExit(f"{failed}\nIts stored outputs were left as they were.")
-        notebook.metadata = {key: notebook.metadata[key] for key in ("description", "versions") if key in notebook.metadata} | {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+        notebook.metadata = {key: notebook.metadata[key] for key in ("description", "execution", "versions") if key in notebook.metadata} | {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
         seconds = time.perf_counter() - start
         nbformat.write(notebook, path)
         print(f"{path.stem}: {seconds:.1f} s", flush=True)

@@ -336,10 +336,13 @@ def _write_vega(app, error):
     """Write the charting library once, wrapped: its top-level names would clash with Sphinx's own scripts."""
     if error or app.builder.format != "html":
         return
-    kept = Path(app.outdir).parent / f"vega-{vlc.__version__}.js"
+    kept = _folder(app) / f"vega-{vlc.__version__}.js"
     if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
         bundle = vlc.javascript_bundle("window.bookEmbed=vegaEmbed;", vl_version=VEGA_LITE)
-        kept.write_text("(function(){" + bundle + "})();", encoding="utf-8")
+        new = kept.with_suffix(".new")
+        new.write_text("(function(){" + bundle + "})();", encoding="utf-8")
+        new.replace(kept)
     folder = Path(app.outdir, "figures")
     folder.mkdir(exist_ok=True)
     (folder / "vega.js").write_bytes(kept.read_bytes())

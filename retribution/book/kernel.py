@@ -32,7 +32,6 @@ def _note_reads(path):
 
 def serve(arguments, cwd, env):
     """Be a kernel; called in a fork."""
-    os.setsid()  # what a terminal sends to the build is the build's to pass on
     os.environ.update(env)
     os.chdir(cwd)
     _note_reads(env["READS"])

@@ -1,9 +1,14 @@
 """Run notebooks side by side, each in a kernel that is forked from one process: what all of them import is imported once."""
 
+import asyncio
+import contextlib
+import errno
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import signal
 import tempfile
+from threading import Thread
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 
 from jupyter_cache import get_cache
@@ -12,6 +17,7 @@ from jupyter_cache.readers import get_reader
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
+from sqlalchemy.exc import OperationalError
 
 from .. import charts
 from .pictures import are_drawn, pictures
@@ -45,7 +51,14 @@ class _Fork(CONTEXT.Process):
 def _serve(*arguments):
     from .kernel import serve
 
+    _follow()
     serve(*arguments)
+
+
+def _follow():
+    """Let this process and what it starts end when the build does, however that ends; called in a fork."""
+    os.setsid()  # what a terminal sends to the build is the build's to pass on
+    Thread(target=lambda: (multiprocessing.parent_process().join(), os.killpg(0, signal.SIGKILL)), daemon=True).start()
 
 
 class Forked(LocalProvisioner):
@@ -55,7 +68,7 @@ class Forked(LocalProvisioner):
         """Fork a kernel that serves the connection file named in ``cmd``; return how to connect."""
         self.process = _Fork(target=_serve, args=(cmd[cmd.index("-f") :], kwargs["cwd"], kwargs["env"]), daemon=True)
         self.process.start()
-        self.pid = self.process.pid
+        self.pid = self.pgid = self.process.pid
         return self.connection_info
 
 
@@ -64,10 +77,12 @@ def execute(notebook, folder, label, reads=os.devnull):
 
     A forked kernel writes into the file ``reads`` which parts of the dataset it was asked for.
     """
+    limit = notebook.metadata.get("execution", {}).get("timeout", TIMEOUT)  # as jupyter-cache reads it
+    client = NotebookClient(notebook, timeout=limit, record_timing=False, shutdown_kernel="immediate", resources={"metadata": {"path": str(folder)}})
     try:
-        NotebookClient(notebook, timeout=TIMEOUT, record_timing=False, resources={"metadata": {"path": str(folder)}}).execute(env=os.environ | {"READS": str(reads)})
+        asyncio.run(client.async_execute(env=os.environ | {"READS": str(reads)}))  # which ends with all that it has begun
     except CellTimeoutError:
-        return f"{label}: a cell did not end within {TIMEOUT} seconds, the limit for each; its kernel was stopped"
+        return f"{label}: a cell did not end within {limit} seconds, the limit for each; its kernel was stopped. Mend the cell, or raise the limit (CONTRIBUTING.md)"
     except CellExecutionError as error:
         return f"{label}: {error.ename}: {error.evalue}\n{error.traceback}"
     except RuntimeError as error:  # nbclient has several for a kernel that is gone
@@ -75,6 +90,16 @@ def execute(notebook, folder, label, reads=os.devnull):
     return None
 
 
+@contextlib.contextmanager
+def _disk():
+    """Raise what a database says of the disk as what files say of it."""
+    try:
+        yield
+    except OperationalError as error:
+        raise OSError(errno.ENOSPC, str(error.orig)) from error
+
+
+@_disk()
 def run_into(build, paths, stale):
     """Run the notebooks in ``paths`` that the cache in ``build`` lacks, and those in ``stale``, each in an empty folder, and draw their charts.
 
@@ -98,7 +123,7 @@ def run_into(build, paths, stale):
             return execute(lacking[path], empty, path, noted.name), noted.read().split()
 
     failures, reads = [], {}
-    with ThreadPoolExecutor(os.cpu_count()) as kernels, ProcessPoolExecutor(1, CONTEXT) as drawer:
+    with ThreadPoolExecutor(os.cpu_count()) as kernels, ProcessPoolExecutor(1, CONTEXT, _follow) as drawer:
         def draw(notebook):
             return [drawer.submit(pictures, spec, build / "pictures") for spec in _charts(notebook) if not are_drawn(spec, build / "pictures")]
 
