@@ -1,4 +1,4 @@
-.PHONY: book pdf anchors test fuzz audit bench links sbom serve data notebooks simulations growth lock clean distclean
+.PHONY: book pdf anchors test fuzz kills audit bench links sbom serve data notebooks simulations growth lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN    := .venv/bin/python -m
@@ -19,6 +19,9 @@ test: $(READY)
 
 fuzz: $(READY)            # damage a small data package in 10,000 ways; ten minutes; what fired and what was found in _build/fuzz
 	@$(RUN:-m=) tests/fuzz/fuzz.py
+
+kills: $(READY)           # kill 50 builds of a small copy of the book at random moments; each next build must be right; half an hour
+	@$(RUN:-m=) tests/book/kill.py $(KILLS)
 
 pdf: book                 # the whole book on paper: _build/so-much-for-iranian-retribution.pdf
 	@$(RUN) retribution.book.paper

@@ -16,6 +16,7 @@ import pytest
 from jupyter_cache import get_cache
 
 from conftest import CHAPTERS, HTML, ROOT, Page, awake, figures_of, opened, tooltip_at
+from small import copied, start_build
 
 
 def test_every_page_of_the_contents_is_built(pages):
@@ -95,16 +96,6 @@ def test_no_placeholder_is_left(pages):
 def test_only_one_search_box(pages):
     text = (HTML / "index.html").read_text(encoding="utf-8")
     assert len(re.findall(r'<input[^>]*name="q"', text)) == 1
-
-
-def copied(folder):
-    """Return a copy of the sources, as a clone would have them, in ``folder``."""
-    keep = shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", ".pytest_cache", "*.egg-info")
-    return shutil.copytree(ROOT, folder, ignore=keep)
-
-
-def start_build(folder, **environment):
-    return subprocess.Popen([sys.executable, "-m", "retribution.book"], cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)} | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def test_another_folder_time_zone_and_language_give_the_same_book_without_a_network(tmp_path):

@@ -18,8 +18,11 @@ def write(path, rows):
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def cut(folder):
-    """Write to the new ``folder`` a package in which every table has two rows or more and every column a value."""
+def cut(folder, told=False):
+    """Write to the new ``folder`` a package in which every table has two rows or more and every column a value.
+
+    Every event has a report, as the pages of the register need, where ``told`` is true.
+    """
     shutil.copytree(DATA, folder)
     tables = {r["name"]: r for r in json.loads((DATA / "datapackage.json").read_text())["resources"] if r["format"] == "csv"}
     rows = {name: read(DATA / r["path"]) for name, r in tables.items()}
@@ -38,6 +41,7 @@ def cut(folder):
                 line = {row[to]: n for n, row in enumerate(rows[table])}
                 kept[table] |= {line[rows[name][n][at]] for n in kept[name] if rows[name][n][at]}
         events = {rows["events"][n][0] for n in kept["events"]}
+        kept["reports"] |= set({row[0]: n for n, row in enumerate(rows["reports"]) if told and row[0] in events}.values())
         kept["distinct"] = {n for n, row in enumerate(rows["distinct"]) if {*row[:2]} <= events} | kept["distinct"]
         kept["corrections"] |= {n for n, row in enumerate(rows["corrections"]) if row[2] in events and row[3] == "date_start"}
     for name, resource in tables.items():
