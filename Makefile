@@ -17,7 +17,7 @@ test: $(READY)
 	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
 	@echo "Everything passed: data, package, notebooks, book."
 
-fuzz: $(READY)            # damage a small data package in 10,000 ways; ten minutes; what fired and what was found in _build/fuzz
+fuzz: $(READY)            # damage a small data package in 10,000 ways; ten minutes on two free cores; writes tests/fuzz/fired.csv, and _build/fuzz/findings.csv
 	@$(RUN:-m=) tests/fuzz/fuzz.py
 
 kills: $(READY)           # kill 50 builds of a small copy of the book at random moments; each next build must be right; half an hour

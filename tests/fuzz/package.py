@@ -24,7 +24,7 @@ def cut(folder, told=False):
     Every event has a report, as the pages of the register need, where ``told`` is true.
     """
     shutil.copytree(DATA, folder)
-    tables = {r["name"]: r for r in json.loads((DATA / "datapackage.json").read_text())["resources"] if r["format"] == "csv"}
+    tables = {r["name"]: r for r in json.loads((DATA / "datapackage.json").read_text(encoding="utf-8"))["resources"] if r["format"] == "csv"}
     rows = {name: read(DATA / r["path"]) for name, r in tables.items()}
     heads = {name: table.pop(0) for name, table in rows.items()}
     kept = {name: {0, 1} for name in tables}
@@ -47,7 +47,7 @@ def cut(folder, told=False):
     for name, resource in tables.items():
         write(folder / resource["path"], [heads[name], *(rows[name][n] for n in sorted(kept[name]))])
     for path in (folder / "geo").iterdir():
-        outline = json.loads(path.read_text())
+        outline = json.loads(path.read_text(encoding="utf-8"))
         outline["features"] = outline["features"][:1]
         path.write_text(json.dumps(outline))
     refresh(folder)

@@ -1,5 +1,7 @@
 """A small part of the fuzzing, by chance that is always the same; all of it: ``make fuzz``."""
 
+import ast
+import csv
 import errno
 import json
 import multiprocessing
@@ -7,16 +9,19 @@ import os
 import random
 import shutil
 import time
+import unicodedata
 from pathlib import Path
 
+import damage
 import fuzz
+import pandas as pd
 import pytest
-from damage import DAMAGES, put
+from damage import CELLS, DAMAGES, break_rule, put, rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from package import cut, read, write
 
-from retribution.dataset import DataError, load, refresh
+from retribution.dataset import DATA, DataError, load, refresh
 
 same = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 
@@ -34,15 +39,69 @@ def test_damage_is_refused_or_harmless(bench, seed):
     assert finding is None, f"{damage} of {what}: {finding}"
 
 
+def refuses(*lines):
+    def fault(_):
+        raise DataError(list(lines))
+
+    return fault
+
+
+def breaking(bench, *place):
+    """Return the mutant that breaks a rule at a place."""
+    number, times = bench.places.index(place), DAMAGES.count(break_rule)
+    return number // times * len(DAMAGES) + number % times
+
+
 @pytest.mark.parametrize(
-    "fault, says",
-    [(lambda bench: load(bench.base), "accepted, though"), (lambda bench: 1 / 0, "traceback: ZeroDivisionError"), (lambda bench: os.read(os.pipe()[0], 1), "hangs")],
-    ids=["accepts all", "breaks down", "waits"],
+    "fault, rule, says",
+    [
+        (lambda bench: load(bench.base), "required", "accepted, though frictionless"),
+        (lambda bench: load(bench.base), "formula", "accepted, though it holds"),
+        (lambda bench: load(bench.base), "path", "accepted: not a plain file"),
+        (lambda bench: load(bench.base), "distinct", "silent"),
+        (lambda bench: load(bench.base), "descriptor", "silent"),
+        (refuses("events.csv, row 2, column date_start: is below (rule: ordered)"), "ordered", "silent"),
+        (refuses("events.csv: is wrong"), "required", "message"),
+        (refuses("events.csv, row 2, column title: is low (rule: minimum)", "events.csv: is gone (rule: path)"), "path", "fired where no place is listed"),
+        (lambda bench: 1 / 0, "required", "traceback: ZeroDivisionError"),
+        (lambda bench: os.read(os.pipe()[0], 1), "required", "hangs"),
+    ],
+    ids=["accepts all", "accepts formulas", "accepts no file", "knows no twins", "accepts any descriptor", "says another rule", "says no rule", "says a rule that is none", "breaks down", "waits"],
 )
-def test_a_faulty_loader_is_found_out(bench, monkeypatch, fault, says):
+def test_a_faulty_loader_is_found_out(bench, monkeypatch, fault, rule, says):
+    table, column = {"path": ("events", ""), "ordered": ("events", "date_end"), "descriptor": ("", "")}.get(rule, ("events", "event_id"))
     monkeypatch.setattr(fuzz, "LIMIT", 0.05 if says == "hangs" else fuzz.LIMIT)
     monkeypatch.setattr(fuzz, "load", lambda _: fault(bench))
-    assert fuzz.judge(bench, 0)[3].startswith(says)
+    assert fuzz.judge(bench, breaking(bench, table, column, rule))[3].startswith(says)
+
+
+def test_no_rule_of_the_descriptor_is_unknown_to_the_list():
+    for resource in damage.described(DATA)["resources"]:
+        schema = resource.get("schema", {"fields": []})
+        assert resource.keys() <= damage.KEYS and schema.keys() <= damage.SCHEMA
+        assert all(field.keys() <= damage.FIELD for field in schema["fields"])
+        constraints = {field["name"]: field.get("constraints", {}) for field in schema["fields"]}
+        if len(key := schema.get("primaryKey", [])) == 1:  # so that it needs no place of its own
+            assert constraints[key[0]]["required"] and constraints[key[0]]["unique"]
+        assert all(len(key["fields"]) == 1 for key in schema.get("foreignKeys", []))
+
+
+def test_nothing_opens_an_archive():
+    packers = {"bz2", "gzip", "lzma", "tarfile", "zlib", "zipfile", "zstandard", "pickle", "shelve", "marshal", "joblib"}
+    opens = {"unpack_archive", "read_pickle", "decompress", "extract", "extractall"}
+    for path in (DATA.parent / "retribution").rglob("*.py"):
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        nodes = [node for node in tree if isinstance(node, (ast.Import, ast.ImportFrom, ast.Attribute, ast.Call))]
+        for node in nodes:
+            where = f"{path.name}, line {node.lineno}"
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in packers and not {alias.name for alias in node.names} & opens, where
+            elif isinstance(node, ast.Import):
+                assert not {alias.name.split(".")[0] for alias in node.names} & (packers - {"zipfile"}), where
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in opens, where
+            elif isinstance(node.func, ast.Attribute) and ast.unparse(node.func) == "zipfile.ZipFile":
+                assert [ast.literal_eval(mode) for mode in node.args[1:2]] in (["w"], ["x"]), where
 
 
 def set_cell(folder, table, column, value, row):
@@ -64,6 +123,53 @@ def test_any_text_is_kept_to_the_letter_or_refused(bench, text):
     except DataError as error:
         assert {line[:31] for line in error.problems} <= {"places.csv, row 3, column note: ", "places.csv, row 3, column note:"}
         assert not text.isprintable() or text != text.strip() or "NFC" in str(error) or text[0] in "=+-@＝＋－＠"
+
+
+def shown(value):
+    """Return a value as its cell is written."""
+    if pd.isna(value):
+        return ""
+    if isinstance(value, pd.Timestamp):
+        return str(value)[:10]
+    return str(value).lower() if pd.api.types.is_bool(value) else str(value)
+
+
+COLUMNS = [(table["name"], field["name"], field["type"]) for table in damage.tables(DATA) for field in table["schema"]["fields"]]
+
+
+@settings(same, max_examples=150)
+@given(column=st.sampled_from(COLUMNS), text=st.one_of(st.text(max_size=30), st.text("a1 ", min_size=1, max_size=3), st.text("019-.aen=+\u0301\u200b\n", max_size=6), st.dates().map(str), st.sampled_from([cell for cell in CELLS if len(cell) < 1000])))
+def test_any_text_in_any_cell_is_kept_to_the_letter_or_refused(bench, column, text):
+    table, name, kind = column
+    bench.reset()
+    set_cell(bench.folder, table, name, text, 1)
+    try:
+        value = getattr(load(bench.folder), table)[name][0]
+    except DataError as error:
+        assert all(fuzz.LINE.fullmatch(line) for line in error.problems)
+        assert any(line.startswith(f"{table}.csv") or f"is not in {table}.csv" in line or "rule: starts" in line for line in error.problems)
+    else:
+        if (table, name, text) == ("reports", "origin", ""):  # that of its document, then
+            return
+        assert (shown(value) == text) if kind != "number" or not text else (value == float(text)), (value, text)
+
+
+@same
+@given(text=st.text(st.characters(blacklist_categories=["C", "Z"]), max_size=30), quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]), end=st.sampled_from(["\n", "\r\n"]), mark=st.sampled_from(["", "\ufeff"]))
+def test_what_is_read_can_be_written_and_is_read_the_same(bench, text, quoting, end, mark):
+    bench.reset()
+    set_cell(bench.folder, "places", "note", "x" + unicodedata.normalize("NFC", text), 1)
+    data = load(bench.folder)
+    for table in damage.tables(bench.folder):
+        names = [field["name"] for field in table["schema"]["fields"]]
+        rows = getattr(data, table["name"])[names].itertuples(index=False, name=None)
+        with (bench.folder / table["path"]).open("w", encoding="utf-8", newline="") as file:
+            file.write(mark)
+            csv.writer(file, quoting=quoting, lineterminator=end).writerows([names, *(map(shown, row) for row in rows)])
+    refresh(bench.folder)
+    again = load(bench.folder)
+    for table in damage.tables(bench.folder):
+        pd.testing.assert_frame_equal(getattr(again, table["name"]), getattr(data, table["name"]))
 
 
 @same
