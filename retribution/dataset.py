@@ -240,7 +240,7 @@ def _read_descriptor(folder):
         tables = [field.name for field in dataclasses.fields(Dataset) if field.type is pd.DataFrame]
         if sorted((r["name"], r["format"]) for r in resources) != sorted([*((name, "csv") for name in tables), ("geo-land", "geojson"), ("geo-iraq-governorates", "geojson")]):
             raise ValueError(f"its resources are not {', '.join(tables)} and the two outlines")
-        if not all(isinstance(r["path"], str) and r["path"].isprintable() for r in resources):
+        if not all(isinstance(r["path"], str) and r["path"].strip() and r["path"].isprintable() for r in resources):
             raise ValueError("a path is not a name")
         return descriptor, raw
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:

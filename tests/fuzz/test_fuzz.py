@@ -305,6 +305,7 @@ def test_descriptor_that_is_none(small, content):
         lambda tables: tables.pop("places"),
         lambda tables: tables["places"].update(name="sites"),
         lambda tables: tables["places"].update(path=7),
+        lambda tables: tables["places"].update(path=" "),
         lambda tables: tables["places"].update(schema="x"),
         lambda tables: tables["places"].update(title="\ud800"),
         lambda tables: tables["places"].update(together=[["lat", "height"]]),
@@ -312,7 +313,7 @@ def test_descriptor_that_is_none(small, content):
         lambda tables: tables["places"]["schema"]["fields"][0].update(constraints={"pattern": "("}),
         lambda tables: tables["events"].update(allowed="x"),
     ],
-    ids=["table lost", "table renamed", "path", "schema", "half a character", "column of a rule", "type", "pattern", "allowed"],
+    ids=["table lost", "table renamed", "path", "blank path", "schema", "half a character", "column of a rule", "type", "pattern", "allowed"],
 )
 def test_descriptor_that_cannot_be_followed(small, damage):
     descriptor = json.loads((small / "datapackage.json").read_text())
