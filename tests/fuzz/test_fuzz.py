@@ -75,6 +75,13 @@ def test_a_faulty_loader_is_found_out(bench, monkeypatch, fault, rule, says):
     assert fuzz.judge(bench, breaking(bench, table, column, rule))[3].startswith(says)
 
 
+def test_every_place_of_a_rule_has_fired():
+    with fuzz.FIRED.open(encoding="utf-8", newline="") as file:
+        fired = {(row["table"], row["column"], row["rule"]): int(row["fired"]) for row in csv.DictReader(file)}
+    silent, gone = [place for place in rules(DATA) if not fired.get(place)], [*fired.keys() - {*rules(DATA)}]
+    assert not silent and not gone, f"not seen to fire: {silent[:5]}, listed but gone: {gone[:5]}; run: make fuzz"
+
+
 def test_no_rule_of_the_descriptor_is_unknown_to_the_list():
     for resource in damage.described(DATA)["resources"]:
         schema = resource.get("schema", {"fields": []})
