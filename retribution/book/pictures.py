@@ -1,7 +1,9 @@
 """Draw the still pictures of a chart, once a specification: a wide and a narrow SVG, and a PNG."""
 
+import functools
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -9,18 +11,21 @@ import vl_convert as vlc
 
 VEGA_LITE = "6.4"
 NARROW = 340
+FONTS = Path(__file__).parent / "fonts"
 
 
 def pictures(spec, folder):
     """Return the specification of the narrow cut, and the paths of what was drawn: ``wide``, ``narrow`` (SVG), ``png``.
 
-    They are kept in ``folder`` under a hash of the specification and of what draws it. The narrow cut is ``NARROW``
+    They are kept in ``folder`` under a hash of the specification and of what draws it. Text is measured, and drawn in the
+    PNG, in the Liberation Sans within vl-convert, and in ``fonts`` where that lacks a sign: whatever else is installed. The narrow cut is ``NARROW``
     wide with its labels, so that a phone shows letters at their size. Marks of the style ``wide`` are left out of
     it, what stands side by side (``concat``) stands in one column, and a map keeps its shape.
     """
     text, paths = _kept(spec, folder)
     if not paths["json"].exists():
         folder.mkdir(parents=True, exist_ok=True)
+        _use_own_fonts()
         width = NARROW - 60
         drawn = int(re.search(r'width="(\d+)', _svg(_narrowed(text, width)))[1])
         narrow = _narrowed(text, width + NARROW - drawn)
@@ -40,8 +45,19 @@ def are_drawn(spec, folder):
 def _kept(spec, folder):
     """Return what is drawn and where it is kept; ``json`` is written last."""
     text = json.dumps({key: value for key, value in spec.items() if key != "usermeta"}, sort_keys=True)  # a notebook that is read back has its keys in another order than one that was run
-    key = hashlib.sha256(text.encode() + vlc.__version__.encode() + Path(__file__).read_bytes()).hexdigest()
+    key = hashlib.sha256(text.encode() + vlc.__version__.encode() + Path(__file__).read_bytes() + (FONTS / "signs.ttf").read_bytes()).hexdigest()
     return text, {part: folder / f"{key}.{part}" for part in ("wide", "narrow", "png", "json")}
+
+
+@functools.cache
+def _use_own_fonts():
+    """Hide the machine's fonts from vl-convert, which looks for fonts once, when it first draws; what else this process starts sees them."""
+    outer = os.environ.get("FONTCONFIG_FILE")
+    os.environ["FONTCONFIG_FILE"] = str(FONTS / "fonts.conf")
+    vlc.svg_to_png('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
+    del os.environ["FONTCONFIG_FILE"]
+    if outer is not None:
+        os.environ["FONTCONFIG_FILE"] = outer
 
 
 def on(svg, ground):
