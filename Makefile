@@ -1,10 +1,15 @@
-.PHONY: book pdf anchors test fuzz kills audit bench links sbom serve data notebooks simulations growth lock clean distclean
+.PHONY: book pdf anchors test fuzz kills audit bench same canary links sbom serve data notebooks simulations growth lock clean distclean
 SHELL  := /bin/bash -o pipefail
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-RUN    := .venv/bin/python -m
-READY  := .venv/ready
+VENV   ?= .venv
+BUILD  ?= _build
+RUN    := $(VENV)/bin/python -m
+READY  := $(VENV)/ready
 ELSEWHERE := PYTHONPATH='$(CURDIR)/tests/offline' PYTHONHASHSEED=4711 TZ=Asia/Tehran LC_ALL=POSIX
 export PYTHONWARNINGS := ignore::DeprecationWarning
+ifneq ($(shell test -w . && echo yes),yes)  # the environment then has a copy of the package, and these sources go before it
+export PYTHONPATH := $(CURDIR)
+endif
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 
 book: $(READY)
@@ -31,7 +36,7 @@ anchors: book             # after a page, figure, event or source came in: list 
 
 serve: book
 	@echo "Serving on http://127.0.0.1:8000 (stop with Ctrl-C)"
-	@$(RUN) http.server -b 127.0.0.1 -d _build/html 8000
+	@$(RUN) http.server -b 127.0.0.1 -d $(BUILD)/html 8000
 
 audit: book               # needs Node, npm, Java and Chromium; an hour for all pages, or: make audit PAGES="index chapters/verdict"
 	@$(RUN:-m=) tests/audit/audit.py $(PAGES)
@@ -39,12 +44,18 @@ audit: book               # needs Node, npm, Java and Chromium; an hour for all 
 bench: $(READY)           # the build against its limit and its peers, in one run; needs an idle machine and a quarter of an hour
 	@$(RUN:-m=) tests/bench/bench.py
 
+same: book                # build it once more for each Python at hand, in other surroundings, and compare every file; some minutes each
+	@$(RUN:-m=) tests/same.py
+
+canary: book              # build it from the newest releases of what it depends on, apart from all else, and say what would change
+	@$(RUN:-m=) tests/canary.py
+
 links: book               # which outside addresses still answer; never fails
 	@$(RUN:-m=) tests/audit/links.py
 
 sbom: $(READY)            # what is installed, as CycloneDX; its maker has an environment of its own, so that the book's needs no more packages
 	@$(RUN) venv _build/sbom && _build/sbom/bin/pip install -q --disable-pip-version-check cyclonedx-bom==7.5.0
-	@_build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o _build/sbom.json .venv/bin/python
+	@_build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o _build/sbom.json $(VENV)/bin/python
 	@echo "Listed in _build/sbom.json"
 
 data: $(READY)            # after an edit in data/: new hashes and row counts, then the check
@@ -65,11 +76,13 @@ lock:
 
 $(READY): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found. Name one with: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Setting up .venv with $$($(PYTHON) --version) (once; about a minute)"
-	@rm -rf .venv && $(PYTHON) -m venv .venv
-	@uv=$$(command -v uv || { .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt 2>/dev/null && echo .venv/bin/uv; }); \
-	if [ -n "$$uv" ]; then install="$$uv pip install -q -p .venv"; else install=".venv/bin/pip install -q --disable-pip-version-check"; fi; \
-	$$install --require-hashes -r requirements.txt && $$install --no-deps --no-build-isolation -e .
+	@mkdir -p $(VENV) $(BUILD) 2>/dev/null || { echo "This folder cannot be written. Name two others: make book BUILD=/elsewhere/_build VENV=/elsewhere/.venv"; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once; about a minute)"
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@uv=$$(command -v uv || { $(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt 2>/dev/null && echo $(VENV)/bin/uv; }); \
+	if [ -n "$$uv" ]; then install="$$uv pip install -q -p $(VENV)"; mkdir -p "$$($$uv cache dir)" 2>/dev/null || export UV_NO_CACHE=1; else install="$(VENV)/bin/pip install -q --disable-pip-version-check"; fi; \
+	if [ -w . ]; then package="-e ."; else package=$(VENV)/src; mkdir $(VENV)/src; cp -R pyproject.toml retribution $(VENV)/src; chmod -R u+w $(VENV)/src; fi; \
+	$$install --require-hashes -r requirements.txt && $$install --no-deps --no-build-isolation $$package
 	@$(RUN) retribution.book.kernel
 	@touch $@
 

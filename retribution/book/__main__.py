@@ -230,7 +230,7 @@ def _copy_downloads():
     """Publish notebooks and data at addresses that do not change."""
     (HTML / "notebooks").mkdir(exist_ok=True)
     for path in NOTEBOOKS:
-        shutil.copy(path, HTML / "notebooks")
+        shutil.copyfile(path, HTML / "notebooks" / path.name)
     if not (HTML / "data").exists():
         shutil.copytree(BUILD / "data", HTML / "data")
         shutil.copy(BUILD / "data.zip", HTML)

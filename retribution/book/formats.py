@@ -283,9 +283,11 @@ class Downloads(SphinxDirective):
 
 def write(folder):
     """Put the tables, the licence, the CFF and every record into ``folder``, which must not exist."""
-    folder = Path(shutil.copytree(DATA, folder))
+    folder = Path(shutil.copytree(DATA, folder, copy_function=shutil.copyfile))
+    for inner in (folder, *folder.rglob("*/")):
+        inner.chmod(0o755)  # those of the sources may be read-only
     for name in ("CITATION.cff", "LICENSE-text"):
-        shutil.copy(DATA.parent / name, folder)
+        shutil.copyfile(DATA.parent / name, folder / name)
     for name, record in {"csvw-metadata": csvw, "croissant": croissant, "datacite": datacite, "ro-crate-metadata": lambda: ro_crate(folder)}.items():
         (folder / f"{name}.json").write_text(json.dumps(record(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

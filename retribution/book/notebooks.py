@@ -107,6 +107,7 @@ def run_into(build, paths, stale):
     the parts of the dataset that each of the others read.
     """
     os.environ["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "forked"
+    os.environ["IPYTHONDIR"] = str(build / "ipython")  # not the user's, who may have settings there, or no home
     cache = get_cache(build / ".jupyter_cache")
     ready, lacking = [], {}
     for path in paths:

@@ -15,11 +15,12 @@ import yaml
 from bs4 import BeautifulSoup
 from weasyprint import HTML
 
+from .__main__ import BUILD
 from .cite import AUTHORS, CITATION
 
 ROOT = Path(__file__).parents[2]
-PAGES = ROOT / "_build" / "html"
-PDF = ROOT / "_build" / "so-much-for-iranian-retribution.pdf"
+PAGES = BUILD / "html"
+PDF = BUILD / "so-much-for-iranian-retribution.pdf"
 SCREEN = "[hidden], .unseen, details.hide, details.cite, .cell_input, .chart-tools, .title-tools, .headerlink, .toctree-wrapper, button, script, .sources a[href^='https://web.archive.org/web/']"
 TITLES = {"index": "The answer", "register/sources": "References"}
 LISTED = ("register/table", "register/figures", "register/changes")  # of use on a screen: paper has the events themselves, and a list of figures with pages, and this version only

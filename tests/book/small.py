@@ -114,8 +114,8 @@ def surroundings(folder, **environment):
     return os.environ | {"PYTHONPATH": str(folder)} | environment
 
 
-def start_build(folder, **environment):
-    return subprocess.Popen([sys.executable, "-m", "retribution.book"], cwd=folder, env=surroundings(folder, **environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+def start_build(folder, *before, **environment):
+    return subprocess.Popen([*before, sys.executable, "-m", "retribution.book"], cwd=folder, env=surroundings(folder, **environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
 
 def tree(folder):

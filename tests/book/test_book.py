@@ -2,6 +2,7 @@
 
 import csv
 import filecmp
+import html
 import json
 import os
 import re
@@ -13,6 +14,8 @@ from urllib.parse import unquote, urldefrag
 import nbformat
 import pandas as pd
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 from jupyter_cache import get_cache
 
 from conftest import CHAPTERS, HTML, ROOT, Page, awake, figures_of, opened, tooltip_at
@@ -98,24 +101,68 @@ def test_only_one_search_box(pages):
     assert len(re.findall(r'<input[^>]*name="q"', text)) == 1
 
 
-def test_another_folder_time_zone_and_language_give_the_same_book_without_a_network(tmp_path):
+def test_another_folder_time_zone_and_language_and_no_network_home_or_right_to_write_give_the_same_book(tmp_path):
     """The notebooks are not run once more: that they give the same there is what nbval shows, in the same surroundings."""
-    folder = copied(tmp_path / "another folder" / "two")
-    shutil.copytree(ROOT / "_build" / ".jupyter_cache", folder / "_build" / ".jupyter_cache")
-    shutil.copytree(ROOT / "_build" / "pictures", folder / "_build" / "pictures")
-    shutil.copy(ROOT / "_build" / "state.json", folder / "_build")
+    folder, built = copied(tmp_path / "another folder" / "two"), tmp_path / "elsewhere" / "_build"
+    shutil.copytree(ROOT / "_build" / ".jupyter_cache", built / ".jupyter_cache")
+    shutil.copytree(ROOT / "_build" / "pictures", built / "pictures")
+    shutil.copy(ROOT / "_build" / "state.json", built)
+    subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+    as_told = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] * (os.geteuid() == 0)  # else root may write all the same
     paths = f"{folder}{os.pathsep}{ROOT / 'tests' / 'offline'}"
-    build = start_build(folder, PYTHONPATH=paths, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX")
+    build = start_build(folder, *as_told, BUILD=str(built), HOME="/nonexistent", PYTHONPATH=paths, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX")
     said, _ = build.communicate(timeout=900)
     assert build.returncode == 0, said
-    other = folder / "_build" / "html"
+    other = built / "html"
 
-    def tree(html):
-        return sorted(path.relative_to(html).as_posix() for path in html.rglob("*") if path.is_file())
+    def tree(top):
+        return sorted(path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file())
 
     assert tree(HTML) == tree(other)
     _, differ, errors = filecmp.cmpfiles(HTML, other, tree(HTML), shallow=False)
     assert (differ, errors) == ([], [])
+
+
+def drawing(code, **environment):
+    """Return what a process says that draws with the book's fonts, or with what ``environment`` makes it find."""
+    start = "import sys, nbformat, vl_convert as vlc; from pathlib import Path; from retribution.book import notebooks, pictures\n"
+    return subprocess.run([sys.executable, "-c", start + code], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_pictures_are_the_same_whatever_fonts_are_installed(tmp_path):
+    """Where every font that a chart names is installed as one of squares."""
+    for family in ("Arial", "Liberation Sans", "Helvetica"):
+        square = TTGlyphPen(None)
+        for corner in ((0, 0), (0, 700), (700, 700), (700, 0)):
+            (square.lineTo if corner != (0, 0) else square.moveTo)(corner)
+        square.closePath()
+        font = FontBuilder(1000)
+        font.setupGlyphOrder([".notdef"])
+        font.setupCharacterMap({code: ".notdef" for code in [*range(32, 127), *map(ord, "◐✕●○")]})
+        font.setupGlyf({".notdef": square.glyph()})
+        font.setupHorizontalMetrics({".notdef": (900, 0)})
+        font.setupHorizontalHeader(ascent=800, descent=-200)
+        font.setupNameTable({"familyName": family, "styleName": "Regular", "psName": family.replace(" ", "")})
+        font.setupOS2()
+        font.setupPost()
+        font.save(tmp_path / f"{family}.ttf")
+    squares = tmp_path / "fonts.conf"
+    squares.write_text('<?xml version="1.0"?><fontconfig><dir prefix="relative">.</dir></fontconfig>', encoding="utf-8")
+    word = "print(vlc.svg_to_png('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"90\" height=\"30\"><text y=\"20\" font-family=\"Arial\">word</text></svg>'))"
+    assert drawing(word, FONTCONFIG_FILE=str(squares)) != drawing(word), "a font that is installed changes what is drawn, but for what the book does"
+    drawing(f"for spec in notebooks._charts(nbformat.read('chapters/verdict.ipynb', 4))[:2]: pictures.pictures(spec, Path({str(tmp_path / 'drawn')!r}))", FONTCONFIG_FILE=str(squares))
+    drawn = list((tmp_path / "drawn").iterdir())
+    assert len(drawn) == 8
+    assert [path.name for path in drawn if path.read_bytes() != (ROOT / "_build" / "pictures" / path.name).read_bytes()] == []
+
+
+def test_the_books_fonts_have_every_sign_in_its_charts():
+    """For one that is missing: take its glyph into ``retribution/book/fonts/signs.ttf``, a part of DejaVu Sans made by fontTools' ``subset``."""
+    signs = {sign for path in (ROOT / "_build" / "pictures").glob("*.wide") for text in re.findall("<text[^>]*>([^<]*)", path.read_text(encoding="utf-8")) for sign in html.unescape(text) if sign.strip()}
+    assert {"◐", "✕"} < signs
+    draws = "def drawn(sign): return vlc.svg_to_png(f'<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"40\" height=\"40\"><text y=\"30\" font-family=\"Liberation Sans\" font-size=\"30\">{sign}</text></svg>')\n"
+    missing = drawing(f"pictures._use_own_fonts()\n{draws}print([sign for sign in {sorted(signs - set('<&'))!r} if drawn(sign) == drawn('\ue000')])")
+    assert missing == "[]\n"
 
 
 def test_the_book_shows_what_the_notebooks_store():
