@@ -239,6 +239,10 @@ def _prepare(app):
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
 
 
+def _leave_other_theme(app, config):
+    config.templates_path.clear()  # Jupyter Book's own theme put its folder there; .buildinfo has a hash of this setting
+
+
 def _to_read(app, env, added, changed, removed):
     for name in ("sphinx_jupyterbook_latex", "sphinx_multitoc_numbering"):
         app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
@@ -277,6 +281,7 @@ def _forget_words(app):
 def setup(app):
     """Finish each page as it is written."""
     app.add_config_value("book_changed", [], "")
+    app.connect("config-inited", _leave_other_theme, priority=999)
     app.connect("env-get-outdated", _to_read)
     app.connect("env-updated", _to_write, priority=999)
     app.connect("builder-inited", _prepare, priority=100)
