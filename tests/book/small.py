@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import nbformat
-import psutil
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "fuzz"))
@@ -87,10 +86,12 @@ def small(folder):
     for name in ("data", "tests"):
         shutil.rmtree(folder / name)
     cut(folder / "data", told=True)
-    for path in [*(folder / "chapters").iterdir(), *(folder / "register").glob("sources*")]:
-        path.unlink()
     quarters = sorted({f"{day[:4]}-q{(int(day[5:7]) + 2) // 3}" for day, *_ in read(folder / "data" / "events.csv")[1:]})
-    (folder / "_toc.yml").write_text(TOC.replace("QUARTERS", "\n".join(f"          - file: register/{quarter}" for quarter in quarters)))
+    toc = TOC.replace("QUARTERS", "\n".join(f"          - file: register/{quarter}" for quarter in quarters))
+    (folder / "_toc.yml").write_text(toc)
+    for path in [*(folder / "chapters").iterdir(), *(folder / "register").iterdir()]:
+        if f"{path.parent.name}/{path.stem}\n" not in toc:
+            path.unlink()
     (folder / "index.md").write_text(INDEX)
     (folder / "chapters" / "cite.md").write_text(CITE)
     (folder / "chapters" / "timings.csv").write_text("notebook,seconds\none,1\n")
@@ -157,7 +158,7 @@ def kill(folder, after, **environment):
 
 
 def alive(folder, seconds=10):
-    """Return the processes of builds in ``folder`` that are still alive after some seconds."""
+    """Return the processes of builds in ``folder`` that are still alive after some seconds, where the system has ``/proc``."""
     end = time.monotonic() + seconds
     while (found := list(_running(folder))) and time.monotonic() < end:
         time.sleep(0.2)
@@ -165,7 +166,7 @@ def alive(folder, seconds=10):
 
 
 def _running(folder):
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get("PYTHONPATH") == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"PYTHONPATH={folder}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                yield f"{process.name}: {(process / 'cmdline').read_text()}"

@@ -42,7 +42,7 @@ def test_after_a_kill_the_next_build_is_right():
 
 
 def test_of_two_builds_one_waits(book):
-    shutil.rmtree(book / "_build" / "html")
+    shutil.rmtree(book / "_build" / "html", ignore_errors=True)
     two = [start_build(book), start_build(book)]
     said = sorted(build.communicate(timeout=900)[0] for build in two)
     assert [build.returncode for build in two] == [0, 0], said
@@ -52,7 +52,7 @@ def test_of_two_builds_one_waits(book):
 
 
 def test_a_build_that_is_stopped_by_hand_says_so_and_leaves_nothing_running(book):
-    shutil.rmtree(book / "_build")
+    shutil.rmtree(book / "_build", ignore_errors=True)
     build = start_build(book)
     assert build.stdout.readline() == "Running the notebooks that changed\n"
     time.sleep(3)
@@ -76,7 +76,7 @@ def test_a_full_disk_is_said_and_the_next_build_is_right(book, tmp_path):
         lines = [line for line in re.sub(r"^\d\n", "", words).splitlines() if line not in ("Running the notebooks that changed", "Building the pages")]
         assert len(lines) == 2 and re.match(rf"{disk}.*: (\[Errno 28\] )?(No space left on device|database or disk is full)", lines[0]) and "Free some room" in lines[1], said
     assert [words[0] for words in (*full[1:], last, rest)] == ["1", "1", "1", "0"], said
-    shutil.rmtree(book / "_build")
+    shutil.rmtree(book / "_build", ignore_errors=True)
     shutil.copytree(tmp_path / "copy", book / "_build")
     assert differences(tree(book), book.tree) == []
 
@@ -94,14 +94,14 @@ def flip_a_bit(path):
 @pytest.mark.parametrize(
     "damage",
     [
-        {".jupyter_cache/executed/*/base.ipynb": flip_a_bit, "pictures/*.png": cut_short, "html/chapters/one.html": flip_a_bit, ".doctrees/chapters/two.doctree": cut_short},
-        {".jupyter_cache/global.db": flip_a_bit, "pictures/*.js": cut_short, "html/figures/two.svg": cut_short, "data.zip": flip_a_bit},
-        {".jupyter_cache/__version__.txt": cut_short, "pictures/*.json": flip_a_bit, ".doctrees/environment.pickle": flip_a_bit},
-        {".jupyter_cache/global.db": cut_short, "state.json": cut_short, ".doctrees/environment.pickle": cut_short},
-        {"state.json": flip_a_bit},
+        {".jupyter_cache/executed/*/base.ipynb": flip_a_bit, ".jupyter_cache/__version__.txt": cut_short, "pictures/*.png": cut_short, "html/chapters/one.html": flip_a_bit},
+        {".jupyter_cache/global.db": flip_a_bit, "pictures/*.js": cut_short, ".doctrees/chapters/two.doctree": cut_short, "data.zip": flip_a_bit},
+        {".jupyter_cache/global.db": cut_short, "pictures/*.json": flip_a_bit, ".doctrees/environment.pickle": flip_a_bit, "state.json": flip_a_bit},
+        {"state.json": cut_short},
     ],
 )
 def test_damaged_caches_are_made_anew(book, damage):
+    same(book)
     for pattern, harm in damage.items():
         for path in list((book / "_build").glob(pattern)) or pytest.fail(pattern):
             harm(path)
@@ -165,8 +165,9 @@ def read(folder):
 
 def page_and_row(folder):
     edit(folder / "_toc.yml", "      - file: register/figures\n", "")
+    (folder / "register" / "figures.md").unlink()
     with open(folder / "data" / "places.csv", "a", encoding="utf-8") as file:
-        file.write("new_place,New Place,,Iraq,,33.3,44.4,city,\n")
+        file.write("new_place,New Place,,Iraq,,33.3,44.4,town,\n")
     refresh(folder / "data")
 
 
