@@ -1,6 +1,7 @@
 """Run notebooks side by side, each in a kernel that is forked from one process: what all of them import is imported once."""
 
 import asyncio
+import atexit
 import contextlib
 import errno
 import multiprocessing
@@ -78,16 +79,20 @@ def execute(notebook, folder, label, reads=os.devnull):
     A forked kernel writes into the file ``reads`` which parts of the dataset it was asked for.
     """
     limit = notebook.metadata.get("execution", {}).get("timeout", TIMEOUT)  # as jupyter-cache reads it
-    client = NotebookClient(notebook, timeout=limit, record_timing=False, shutdown_kernel="immediate", resources={"metadata": {"path": str(folder)}})
-    try:
-        asyncio.run(client.async_execute(env=os.environ | {"READS": str(reads)}))  # which ends with all that it has begun
-    except CellTimeoutError:
-        return f"{label}: a cell did not end within {limit} seconds, the limit for each; its kernel was stopped. Mend the cell, or raise the limit (CONTRIBUTING.md)"
-    except CellExecutionError as error:
-        return f"{label}: {error.ename}: {error.evalue}\n{error.traceback}"
-    except RuntimeError as error:  # nbclient has several for a kernel that is gone
-        return f"{label}: its kernel died before the end ({error}), as it does where memory is short or somebody ends it; build again"
-    return None
+    for last in (False, False, True):
+        client = NotebookClient(notebook, timeout=limit, record_timing=False, shutdown_kernel="immediate", resources={"metadata": {"path": str(folder)}})
+        try:
+            asyncio.run(client.async_execute(env=os.environ | {"READS": str(reads)}))  # which ends with all that it has begun
+        except CellTimeoutError:
+            return f"{label}: a cell did not end within {limit} seconds, the limit for each; its kernel was stopped. Mend the cell, or raise the limit (CONTRIBUTING.md)"
+        except CellExecutionError as error:
+            return f"{label}: {error.ename}: {error.evalue}\n{error.traceback}"
+        except RuntimeError as error:  # nbclient has several for a kernel that is gone
+            atexit.unregister(client._cleanup_kernel)  # it has been, and would fail
+            if last or "kernel_info" not in str(error):
+                return f"{label}: its kernel died before the end ({error}), as it does where memory is short or somebody ends it; build again"
+        else:
+            return None  # else it died before any cell: a port that was free is another's by the time that a kernel asks for it
 
 
 @contextlib.contextmanager
