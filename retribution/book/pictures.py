@@ -18,14 +18,14 @@ def pictures(spec, folder):
     """Return the specification of the narrow cut, and the paths of what was drawn: ``wide``, ``narrow`` (SVG), ``png``.
 
     They are kept in ``folder`` under a hash of the specification and of what draws it. Text is measured, and drawn in the
-    PNG, in the Liberation Sans within vl-convert, and in ``fonts`` where that lacks a sign: whatever else is installed. The narrow cut is ``NARROW``
+    PNG, in the Liberation Sans within vl-convert, and in ``fonts`` where that lacks a sign: whatever else is installed; axes of time are in UTC. The narrow cut is ``NARROW``
     wide with its labels, so that a phone shows letters at their size. Marks of the style ``wide`` are left out of
     it, what stands side by side (``concat``) stands in one column, and a map keeps its shape.
     """
     text, paths = _kept(spec, folder)
     if not paths["json"].exists():
         folder.mkdir(parents=True, exist_ok=True)
-        _use_own_fonts()
+        _draw_as_everywhere()
         width = NARROW - 60
         drawn = int(re.search(r'width="(\d+)', _svg(_narrowed(text, width)))[1])
         narrow = _narrowed(text, width + NARROW - drawn)
@@ -50,8 +50,9 @@ def _kept(spec, folder):
 
 
 @functools.cache
-def _use_own_fonts():
-    """Hide the machine's fonts from vl-convert, which looks for fonts once, when it first draws; what else this process starts sees them."""
+def _draw_as_everywhere():
+    """Put axes of time in UTC, and hide the machine's fonts from vl-convert, which looks for fonts once, when it first draws; what else this process starts sees them."""
+    os.environ["TZ"] = "UTC"
     outer = os.environ.get("FONTCONFIG_FILE")
     os.environ["FONTCONFIG_FILE"] = str(FONTS / "fonts.conf")
     vlc.svg_to_png('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')

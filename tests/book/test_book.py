@@ -129,7 +129,7 @@ def drawing(code, **environment):
     return subprocess.run([sys.executable, "-c", start + code], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_pictures_are_the_same_whatever_fonts_are_installed(tmp_path):
+def test_pictures_are_the_same_whatever_the_fonts_and_the_time_zone(tmp_path):
     """Where every font that a chart names is installed as one of squares."""
     for family in ("Arial", "Liberation Sans", "Helvetica"):
         square = TTGlyphPen(None)
@@ -150,7 +150,9 @@ def test_pictures_are_the_same_whatever_fonts_are_installed(tmp_path):
     squares.write_text('<?xml version="1.0"?><fontconfig><dir prefix="relative">.</dir></fontconfig>', encoding="utf-8")
     word = "print(vlc.svg_to_png('<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"90\" height=\"30\"><text y=\"20\" font-family=\"Arial\">word</text></svg>'))"
     assert drawing(word, FONTCONFIG_FILE=str(squares)) != drawing(word), "a font that is installed changes what is drawn, but for what the book does"
-    drawing(f"for spec in notebooks._charts(nbformat.read('chapters/verdict.ipynb', 4))[:2]: pictures.pictures(spec, Path({str(tmp_path / 'drawn')!r}))", FONTCONFIG_FILE=str(squares))
+    spec = "spec = next(spec for spec in notebooks._charts(nbformat.read('chapters/{}.ipynb', 4)) if spec['usermeta']['name'] == {!r})\n"
+    for chapter, name in (("verdict", "board"), ("force-posture", "base-counts")):  # one with signs, one with an axis of time
+        drawing(spec.format(chapter, name) + f"pictures.pictures(spec, Path({str(tmp_path / 'drawn')!r}))", FONTCONFIG_FILE=str(squares), TZ="Asia/Tehran")
     drawn = list((tmp_path / "drawn").iterdir())
     assert len(drawn) == 8
     assert [path.name for path in drawn if path.read_bytes() != (ROOT / "_build" / "pictures" / path.name).read_bytes()] == []
@@ -161,7 +163,7 @@ def test_the_books_fonts_have_every_sign_in_its_charts():
     signs = {sign for path in (ROOT / "_build" / "pictures").glob("*.wide") for text in re.findall("<text[^>]*>([^<]*)", path.read_text(encoding="utf-8")) for sign in html.unescape(text) if sign.strip()}
     assert {"◐", "✕"} < signs
     draws = "def drawn(sign): return vlc.svg_to_png(f'<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"40\" height=\"40\"><text y=\"30\" font-family=\"Liberation Sans\" font-size=\"30\">{sign}</text></svg>')\n"
-    missing = drawing(f"pictures._use_own_fonts()\n{draws}print([sign for sign in {sorted(signs - set('<&'))!r} if drawn(sign) == drawn('\ue000')])")
+    missing = drawing(f"pictures._draw_as_everywhere()\n{draws}print([sign for sign in {sorted(signs - set('<&'))!r} if drawn(sign) == drawn('\ue000')])")
     assert missing == "[]\n"
 
 
