@@ -18,14 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
 CANARY = BUILD / "canary"
-HELD = {"jupyter-book": "<2"}  # its second version is another program, without Sphinx
+HELD = {"jupyter-book": ",<2"}  # its second version is another program, without Sphinx
 
 
 def run(*command, **options):
-    """Return what a command says; end with it where it fails."""
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    """Return what a command prints; where it fails, end with all that it said."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
     if done.returncode:
-        sys.exit(f"{done.stdout[-4000:]}\nWith the newest releases this fails: {' '.join(map(str, command))[:200]}")
+        sys.exit(f"{(done.stdout + done.stderr)[-4000:]}\nWith the newest releases this fails: {' '.join(map(str, command))[:200]}")
     return done.stdout
 
 
@@ -40,7 +40,7 @@ def main():
     run(sys.executable, "-m", "venv", CANARY / "venv")
     run(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "uv")
     install = python, "-m", "uv", "pip", "install", "-q", "-p", python
-    run(*install, "--upgrade", *(name + HELD.get(name, "") for name in pins))
+    run(*install, "--upgrade", *(f"{name}>={pin}{HELD.get(name, '')}" for name, pin in pins.items()))
     new = {package["name"]: package["version"] for package in json.loads(run(python, "-m", "uv", "pip", "list", "-p", python, "--format", "json"))}
     now = {name: new[name.lower().replace("_", "-")] for name in pins}
     for name in pins:
