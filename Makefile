@@ -80,7 +80,7 @@ $(READY): requirements.txt pyproject.toml
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once; about a minute)"
 	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	@uv=$$(command -v uv || { $(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt 2>/dev/null && echo $(VENV)/bin/uv; }); \
-	if [ -n "$$uv" ]; then install="$$uv pip install -q -p $(VENV)"; mkdir -p "$$($$uv cache dir)" 2>/dev/null || export UV_NO_CACHE=1; else install="$(VENV)/bin/pip install -q --disable-pip-version-check"; fi; \
+	if [ -n "$$uv" ]; then install="$$uv pip install -q -p $(VENV)"; cache="$$($$uv cache dir)"; mkdir -p "$$cache" 2>/dev/null && [ -w "$$cache" ] || export UV_NO_CACHE=1; else install="$(VENV)/bin/pip install -q --disable-pip-version-check"; fi; \
 	if [ -w . ]; then package="-e ."; else package=$(VENV)/src; mkdir $(VENV)/src; cp -R pyproject.toml retribution $(VENV)/src; chmod -R u+w $(VENV)/src; fi; \
 	$$install --require-hashes -r requirements.txt && $$install --no-deps --no-build-isolation $$package
 	@$(RUN) retribution.book.kernel

@@ -38,7 +38,7 @@ def build(folder, python):
     subprocess.run(f"mkdir {folder}/sources && git archive HEAD | tar x -C {folder}/sources && chmod -R a-w {folder}/sources && mkdir {folder}/fonts", shell=True, cwd=ROOT, check=True)
     (folder / "fonts.conf").write_text(FONTS.format(folder / "fonts"), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith(("PIP_", "UV_", "SSL_"))}
-    environment |= {"HOME": "/nonexistent", "FONTCONFIG_FILE": str(folder / "fonts.conf"), "TZ": "Asia/Tehran", "LC_ALL": "POSIX", "PYTHONHASHSEED": "4711"}
+    environment |= {"HOME": os.devnull, "FONTCONFIG_FILE": str(folder / "fonts.conf"), "TZ": "Asia/Tehran", "LC_ALL": "POSIX", "PYTHONHASHSEED": "4711"}
     command, who, options = ["make", "-C", str(folder / "sources"), "book", f"PYTHON={python}", f"VENV={folder}/venv", f"BUILD={folder}/_build"], "this user", {}
     if os.geteuid() == 0:
         try:

@@ -110,7 +110,7 @@ def test_another_folder_time_zone_and_language_and_no_network_home_or_right_to_w
     subprocess.run(["chmod", "-R", "a-w", folder], check=True)
     as_told = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] * (os.geteuid() == 0)  # else root may write all the same
     paths = f"{folder}{os.pathsep}{ROOT / 'tests' / 'offline'}"
-    build = start_build(folder, *as_told, BUILD=str(built), HOME="/nonexistent", PYTHONPATH=paths, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX")
+    build = start_build(folder, *as_told, BUILD=str(built), HOME=os.devnull, PYTHONPATH=paths, PYTHONHASHSEED="4711", TZ="Asia/Tehran", LANG="de_DE.UTF-8", LC_ALL="POSIX")
     said, _ = build.communicate(timeout=900)
     assert build.returncode == 0, said
     other = built / "html"
