@@ -129,7 +129,7 @@ def run_into(build, paths, stale):
             return execute(lacking[path], empty, path, noted.name), noted.read().split()
 
     failures, reads = [], {}
-    with ThreadPoolExecutor(os.cpu_count()) as kernels, ProcessPoolExecutor(1, CONTEXT, _follow) as drawer:
+    with ThreadPoolExecutor(2 * os.cpu_count()) as kernels, ProcessPoolExecutor(os.cpu_count(), CONTEXT, _follow) as drawer:  # a kernel that starts or ends mostly waits
         def draw(notebook):
             return [drawer.submit(pictures, spec, build / "pictures") for spec in _charts(notebook) if not are_drawn(spec, build / "pictures")]
 

@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,10 +34,9 @@ CONFIG = "title: The same notebooks\nonly_build_toc_files: true\nexecute:\n  exe
 def prepared():
     """Put the peers into an environment of their own, and what they build beside it."""
     if not (PEERS / "jupyter-book").exists():
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        pins = project["dependencies"] + [pin for pin in project["optional-dependencies"]["book"] if re.match(r"(jupyter-book|jupyter-cache|myst-nb|nbclient|nbformat|ipykernel|sphinx|docutils|vl-convert-python)==", pin)]
         subprocess.run([sys.executable, "-m", "venv", PEERS.parent], check=True)
-        subprocess.run([PEERS / "pip", "install", "-q", "--disable-pip-version-check", *pins, "nbconvert==7.17.1"], check=True)
+        subprocess.run([PEERS / "pip", "install", "-q", "--disable-pip-version-check", "-r", ROOT / "requirements.txt"], check=True)
+        subprocess.run([PEERS / "pip", "install", "-q", "--disable-pip-version-check", "nbconvert==7.17.2"], check=True)
 
 
 def copied(name, inline=""):
