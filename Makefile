@@ -19,13 +19,14 @@ test: $(READY)
 	@echo "1/4 data"      && $(RUN) retribution check
 	@echo "2/4 package"   && $(RUN) pytest -q -n 2 tests --ignore tests/book
 	@echo "3/4 notebooks" && $(ELSEWHERE) $(RUN) pytest -q --nbval -n 2 --dist loadscope chapters
-	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal tests/book
+	@echo "4/4 book"      && $(RUN) pytest -q -n 2 --dist worksteal -m 'not long' tests/book
 	@echo "Everything passed: data, package, notebooks, book."
 
 fuzz: $(READY)            # damage a small data package in 10,000 ways; ten minutes on two free cores; writes tests/fuzz/fired.csv, and _build/fuzz/findings.csv
 	@$(RUN:-m=) tests/fuzz/fuzz.py
 
 kills: $(READY)           # kill 50 builds of a small copy of the book at random moments; each next build must be right; half an hour
+	@$(RUN) pytest -q -n 2 -m long tests/book
 	@$(RUN:-m=) tests/book/kill.py $(KILLS)
 
 pdf: book                 # the whole book on paper: _build/so-much-for-iranian-retribution.pdf

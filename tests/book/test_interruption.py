@@ -37,6 +37,7 @@ def same(book):
     return said
 
 
+@pytest.mark.long
 def test_after_a_kill_the_next_build_is_right():
     assert kill.run(times=4, seed=4) == 0
 
@@ -91,6 +92,7 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "damage",
     [
@@ -174,6 +176,7 @@ def page_and_row(folder):
 EVERY_TIME = {"404.html", "genindex.html", "search.html", "chapters/cite.html", "register/old.html"}
 
 
+@pytest.mark.long
 def test_what_an_edit_leaves_is_what_a_build_from_nothing_makes(tmp_path):
     one, other = small(tmp_path / "one"), small(tmp_path / "other")
     built(one)
