@@ -13,6 +13,8 @@ from retribution.dataset import refresh
 import kill
 from small import alive, built, differences, small, sources, start_build, surroundings, tree, write
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
@@ -37,7 +39,6 @@ def same(book):
     return said
 
 
-@pytest.mark.long
 def test_after_a_kill_the_next_build_is_right():
     assert kill.run(times=4, seed=4) == 0
 
@@ -92,7 +93,6 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     "damage",
     [
@@ -176,7 +176,6 @@ def page_and_row(folder):
 EVERY_TIME = {"404.html", "genindex.html", "search.html", "chapters/cite.html", "register/old.html"}
 
 
-@pytest.mark.long
 def test_what_an_edit_leaves_is_what_a_build_from_nothing_makes(tmp_path):
     one, other = small(tmp_path / "one"), small(tmp_path / "other")
     built(one)
