@@ -55,9 +55,9 @@ links: book               # which outside addresses still answer; never fails
 	@$(RUN:-m=) tests/audit/links.py
 
 sbom: $(READY)            # what is installed, as CycloneDX; its maker has an environment of its own, so that the book's needs no more packages
-	@$(RUN) venv _build/sbom && _build/sbom/bin/pip install -q --disable-pip-version-check cyclonedx-bom==7.5.0
-	@_build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o _build/sbom.json $(VENV)/bin/python
-	@echo "Listed in _build/sbom.json"
+	@$(RUN) venv $(BUILD)/sbom && $(BUILD)/sbom/bin/pip install -q --disable-pip-version-check cyclonedx-bom==7.5.0
+	@$(BUILD)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o $(BUILD)/sbom.json $(VENV)/bin/python
+	@echo "Listed in $(BUILD)/sbom.json"
 
 data: $(READY)            # after an edit in data/: new hashes and row counts, then the check
 	@$(RUN) retribution refresh

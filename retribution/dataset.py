@@ -11,7 +11,6 @@ import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice, product
 from operator import eq, not_
 from pathlib import Path
@@ -355,7 +354,7 @@ def _parse_column(path, field, texts, codes, problems):
     hold(map(str.isprintable, cells), "characters", "has characters that cannot be seen")
     if dtype == "str":
         hold(map(not_, map(FORMULA.match, cells)), "formula", "begins as a formula of a spreadsheet does")
-    hold(map(partial(is_normalized, "NFC"), cells), "characters", "has letters apart from their accents (not Unicode NFC)")
+    hold(map(functools.partial(is_normalized, "NFC"), cells), "characters", "has letters apart from their accents (not Unicode NFC)")
     if not_one:
         hold((value is not None for value in values), "type", not_one)
     if "minimum" in rules:

@@ -15,7 +15,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+from same import files
+
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "book"))
+from small import copied  # noqa: E402
+
 BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
 CANARY = BUILD / "canary"
 HELD = {"jupyter-book": ",<2"}  # its second version is another program, without Sphinx
@@ -32,7 +37,7 @@ def run(*command, **options):
 def main():
     shutil.rmtree(CANARY, ignore_errors=True)
     sources = CANARY / "sources"
-    shutil.copytree(ROOT, sources, ignore=shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", ".pytest_cache", "*.egg-info"), copy_function=shutil.copyfile)
+    copied(sources, copy_function=shutil.copyfile)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     pins = dict(pin.split("==") for group in (project["dependencies"], *project["optional-dependencies"].values()) for pin in group)
@@ -52,9 +57,6 @@ def main():
     others = [name for name, version in new.items() if name in locked and locked[name] != version and name not in {pin.lower() for pin in pins}]
     print(f"Newer than pyproject.toml has: {', '.join(moved) or 'nothing'}; and {len(others)} of what these need: {', '.join(others)}", flush=True)
     run(python, "-m", "retribution.book", cwd=sources, env=os.environ | {"BUILD": str(CANARY / "_build"), "PYTHONPATH": str(sources)})
-
-    def files(tree):
-        return {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
 
     here, there = BUILD / "html", CANARY / "_build" / "html"
     both = files(here) & files(there)

@@ -1,6 +1,11 @@
 """What the build adds to Sphinx: figures, the line under each title, citations, the register, its versions and feeds, and nothing from outside."""
 
 
+def ignored(tree):
+    """Return the names of files and folders in ``tree`` that are none of its sources, as patterns: what ``.gitignore`` there lists, and Git's own."""
+    return [".git", *(line.rstrip("/") for line in (tree / ".gitignore").read_text(encoding="utf-8").split())]
+
+
 def setup(app):
     """Connect each module; called by Sphinx."""
     from . import cards, cite, feeds, figures, formats, pages, register, table, versions  # here, for those who need one module and no Sphinx

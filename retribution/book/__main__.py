@@ -23,6 +23,7 @@ from pathlib import Path
 
 from .. import DATA, DataError, load
 from ..dataset import quarter
+from . import ignored
 
 ROOT = Path(__file__).parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
@@ -32,7 +33,7 @@ PAGES = ["html", ".doctrees", "data", "data.zip"]
 REFUSED = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO]
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
 # What notebooks read besides themselves and the dataset.
-READ = ["retribution/*.py", "pyproject.toml", "requirements.txt", "chapters/*.csv", "tests/*/*.csv", "tests/book/test_reader.py"]
+READ = ["retribution/*.py", "pyproject.toml", "requirements.txt", "chapters/*.csv", "tests/*/results.csv", "tests/book/test_reader.py"]
 # What a part of the dataset is made from besides its own table.
 DERIVED = {"events": ["reports", "sources"], "reports": ["sources", "outlets", "actors"], "geo": ["geo-land", "geo-iraq-governorates"]}
 # A change in these, unlike in anything else, leaves the other pages as they are; a page names them all by their hash.
@@ -170,12 +171,11 @@ def _save(state):
 
 def _hashes():
     """Return the hash of every file of the sources, by its path: all but what ``.gitignore`` names."""
-    ignored = [".git", *(line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split())]
-    found = {}
+    found, without = {}, ignored(ROOT)
     for folder, folders, files in os.walk(ROOT):
-        folders[:] = [name for name in folders if not _any(name, ignored) and Path(folder, name) != BUILD]
+        folders[:] = [name for name in folders if not _any(name, without) and Path(folder, name) != BUILD]
         for name in files:
-            if not _any(name, ignored):
+            if not _any(name, without):
                 path = Path(folder, name)
                 found[path.relative_to(ROOT).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return dict(sorted(found.items()))

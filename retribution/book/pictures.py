@@ -12,6 +12,7 @@ import vl_convert as vlc
 VEGA_LITE = "6.4"
 NARROW = 340
 FONTS = Path(__file__).parent / "fonts"
+DRAWN_BY = vlc.__version__.encode() + Path(__file__).read_bytes() + (FONTS / "signs.ttf").read_bytes()
 
 
 def pictures(spec, folder):
@@ -45,7 +46,7 @@ def are_drawn(spec, folder):
 def _kept(spec, folder):
     """Return what is drawn and where it is kept; ``json`` is written last."""
     text = json.dumps({key: value for key, value in spec.items() if key != "usermeta"}, sort_keys=True)  # a notebook that is read back has its keys in another order than one that was run
-    key = hashlib.sha256(text.encode() + vlc.__version__.encode() + Path(__file__).read_bytes() + (FONTS / "signs.ttf").read_bytes()).hexdigest()
+    key = hashlib.sha256(text.encode() + DRAWN_BY).hexdigest()
     return text, {part: folder / f"{key}.{part}" for part in ("wide", "narrow", "png", "json")}
 
 

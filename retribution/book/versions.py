@@ -21,6 +21,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from ..dataset import DATA, quarter
+from . import ignored
 from .cite import CITATION
 from .register import address, data, day, index, short
 
@@ -110,7 +111,7 @@ def swhid(folder, tree=ROOT):
     Of the files as they are, but for what ``.gitignore`` of ``tree`` names. After the SWHID specification 1.2
     (ISO/IEC 18670:2025), 5.2 and 5.3.
     """
-    ignored = [".git", *(line.rstrip("/") for line in (tree / ".gitignore").read_text(encoding="utf-8").split())]
+    without = ignored(tree)
 
     def named(kind, content):
         return hashlib.sha1(b"%s %d\0" % (kind, len(content)) + content).digest()
@@ -119,7 +120,7 @@ def swhid(folder, tree=ROOT):
         entries = []
         for path in folder.iterdir():
             name = os.fsencode(path.name)
-            if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in ignored):
+            if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in without):
                 continue
             if path.is_symlink():
                 entries.append((name, b"120000", named(b"blob", os.fsencode(os.readlink(path)))))

@@ -22,6 +22,9 @@ import nbformat
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "book"))
+from small import copied  # noqa: E402
+
 BENCH = ROOT / "_build" / "bench"
 PEERS = BENCH / "peers" / "bin"
 RESULTS = Path(__file__).with_name("results.csv")
@@ -39,12 +42,15 @@ def prepared():
         subprocess.run([PEERS / "pip", "install", "-q", "--disable-pip-version-check", "nbconvert==7.17.2"], check=True)
 
 
-def copied(name, inline=""):
+def fresh(name):
+    """Return a copy of the sources in a folder of this name, in the place of an earlier one."""
+    shutil.rmtree(BENCH / name, ignore_errors=True)
+    return copied(BENCH / name)
+
+
+def for_a_peer(name, inline=""):
     """Return a copy of the sources for a peer, and the environment it runs in."""
-    folder = BENCH / name
-    shutil.rmtree(folder, ignore_errors=True)
-    keep = shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", ".pytest_cache", "*.egg-info")
-    shutil.copytree(ROOT, folder, ignore=keep)
+    folder = fresh(name)
     startup = folder / ".ipython" / "profile_default" / "startup" / "renderer.py"
     startup.parent.mkdir(parents=True)
     startup.write_text(RENDERER.format(inline), encoding="utf-8")
@@ -85,10 +91,11 @@ def with_an_event(folder):
     """Add one event, told by a document that is there."""
     env = os.environ | {"PYTHONPATH": str(folder)}
     data = folder / "data"
+    alike = plain(data)
     for table, changes in {"events": {"event_id": "2024-11-11-bench", "date_start": "2024-11-11", "date_end": "2024-11-11", "domain": "diplomacy", "kind": "statement"}, "reports": {"event_id": "2024-11-11-bench"}}.items():
         with open(data / f"{table}.csv", encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
-        like = next(row for row in rows if row[header.index("event_id")] in plain(data))
+        like = next(row for row in rows if row[header.index("event_id")] in alike)
         rows.append([changes.get(column, cell) for column, cell in zip(header, like)])
         with open(data / f"{table}.csv", "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([header, *rows])
@@ -123,13 +130,11 @@ def main(rounds):
         took.setdefault(name, []).append(value)
         print(f"{name}: {value:.1f} s", flush=True)
 
-    keep = shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", ".pytest_cache", "*.egg-info")
     for _ in range(rounds):
-        shutil.rmtree(BENCH / "ours", ignore_errors=True)
-        ours = shutil.copytree(ROOT, BENCH / "ours", ignore=keep)
+        ours = fresh("ours")
         env = os.environ | {"PYTHONPATH": str(ours)}
-        stock, stock_env = copied("stock")
-        convert, convert_env = copied("nbconvert")
+        stock, stock_env = for_a_peer("stock")
+        convert, convert_env = for_a_peer("nbconvert")
         jupyter_book = [PEERS / "jupyter-book", "build", stock, "-q"]
         nbconvert = [PEERS / "jupyter-nbconvert", "--execute", "--to", "html", "--output-dir", convert / "html", *(convert / "chapters" / path.name for path in NOTEBOOKS)]
         note("the notebooks alone, by nbclient", limit())
@@ -146,7 +151,7 @@ def main(rounds):
         before = ran(ours)
         note("this book, one event added", seconds(book, cwd=ours, env=env))
         again = sum(when != before[name] for name, when in ran(ours).items())
-    offline, offline_env = copied("stock", ", inline=True")
+    offline, offline_env = for_a_peer("stock", ", inline=True")
     seconds([PEERS / "jupyter-book", "build", offline, "-q"], env=offline_env)
     seconds([*nbconvert[:-len(NOTEBOOKS)], *(offline / "chapters" / path.name for path in NOTEBOOKS)], env=offline_env)
     heavy = {

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,9 @@ from synthetic import grow
 from retribution.dataset import estimate, load
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests" / "book"))
+from small import copied  # noqa: E402
+
 TABLE = ROOT / "chapters" / "growth.csv"
 FACTORS = {"load": (1, 10, 100, 125, 1000), "notebooks": (1, 10, 100), "pages": (1, 10)}  # 125 times is a million rows
 NOT_ON_OTHER_DATA = ("force-posture", "proxy-attacks", "reproduce")
@@ -108,9 +110,7 @@ def child(step, project):
 
 def project_with(factor, folder):
     """Return a copy of the project in ``folder`` whose data are ``factor`` times as many, and whose charts may have any number of rows."""
-    project = folder / str(factor)
-    ignored = shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", "data", "*.egg-info")
-    shutil.copytree(ROOT, project, ignore=ignored)
+    project = copied(folder / str(factor), "data")
     grow(project / "data", factor)
     with (project / "retribution" / "charts.py").open("a", encoding="utf-8") as file:
         file.write("\nalt.data_transformers.disable_max_rows()  # Altair leaves out a chart of more than 5,000 rows\n")

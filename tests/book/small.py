@@ -13,6 +13,9 @@ from pathlib import Path
 
 import nbformat
 
+from retribution.book import ignored
+from retribution.dataset import quarter
+
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests" / "fuzz"))
 from package import cut, read  # noqa: E402
@@ -74,10 +77,9 @@ tell(reports_NAME=len(data.reports))
 charts.figure(alt.Chart(data.events[["event_id", "date_start"]]).mark_point().encode(x="date_start:T", y="event_id:N"), "NAME", "Events of NAME", "Each on its day.", "A point for each event.", "The register.")"""
 
 
-def copied(folder):
-    """Return a copy of the sources, as a clone would have them, in ``folder``."""
-    keep = shutil.ignore_patterns("_build", ".venv", ".git", "__pycache__", ".pytest_cache", ".hypothesis", "*.egg-info")
-    return shutil.copytree(ROOT, folder, ignore=keep)
+def copied(folder, *without, **options):
+    """Return a copy of the sources, as a clone would have them, in ``folder``; ``without`` names what else is left out, ``options`` are ``shutil.copytree``'s."""
+    return shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*ignored(ROOT), *without), **options)
 
 
 def small(folder):
@@ -86,8 +88,8 @@ def small(folder):
     for name in ("data", "tests"):
         shutil.rmtree(folder / name)
     cut(folder / "data", told=True)
-    quarters = sorted({f"{day[:4]}-q{(int(day[5:7]) + 2) // 3}" for day, *_ in read(folder / "data" / "events.csv")[1:]})
-    toc = TOC.replace("QUARTERS", "\n".join(f"          - file: register/{quarter}" for quarter in quarters))
+    quarters = sorted({quarter(event_id) for event_id, *_ in read(folder / "data" / "events.csv")[1:]})
+    toc = TOC.replace("QUARTERS", "\n".join(f"          - file: register/{name}" for name in quarters))
     (folder / "_toc.yml").write_text(toc)
     for path in [*(folder / "chapters").iterdir(), *(folder / "register").iterdir()]:
         if f"{path.parent.name}/{path.stem}\n" not in toc:
