@@ -90,13 +90,13 @@ def _build():
     changed = {path for path in sources | last.get("sources", {}) if sources.get(path) != last.get("sources", {}).get(path)}
     whole = not kept or any(_any(path, [*READ, "CHANGELOG.md"]) or not _any(path, UNREAD) for path in changed if not _any(path, PROSE))
     key = hashlib.sha256(json.dumps({path: digest for path, digest in sources.items() if _any(path, READ)}).encode()).hexdigest()
-    from . import notebooks  # here and below: imports take longer than it takes to see that nothing has changed
+    from . import forked  # here and below: imports take longer than it takes to see that nothing has changed
 
     ran = state.pop("notebooks", {"reads": {}})
     if (ran.get("key"), ran.get("files")) != (key, _files(".jupyter_cache")):
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
         ran["reads"] = {}
-        notebooks.warm()
+        forked.warm()
     if state.pop("pictures", {}) != _files("pictures"):
         shutil.rmtree(BUILD / "pictures", ignore_errors=True)
     _save(state)
@@ -109,9 +109,12 @@ def _build():
     parts = _parts(data, sources)
     paths = [*_longest_first(), ROOT / "index.md"]
     stale = {path for path in paths if (read := ran["reads"].get(path.name)) is None or read != {part: parts[part] for part in read}}
+    drawer = forked.drawer()
+    from . import notebooks, pictures
+
     print("Running the notebooks that changed", flush=True)
     with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(notebooks.run_into, BUILD, paths, stale)
+        running = beside.submit(notebooks.run_into, BUILD, paths, stale, drawer)
         from jupyter_book.sphinx import build_sphinx  # takes a second or two, while kernels work
 
         if whole:
@@ -122,10 +125,11 @@ def _build():
     reads = ran["reads"] | {path.name: {part: parts[part] for part in read} for path, read in reads.items()}
 
     def made():
-        return {"notebooks": {"key": key, "files": _files(".jupyter_cache"), "reads": reads}, "pictures": _files("pictures")}
+        return {"notebooks": {"key": key, "files": _files(".jupyter_cache"), "reads": reads}}
 
     _save(made())
     if failed:
+        drawer.shutdown(cancel_futures=True)
         return _stopped(*failed, "a notebook failed")
     executed = time.perf_counter()
     print("Building the pages", flush=True)
@@ -134,6 +138,8 @@ def _build():
     os.environ["TZ"] = "UTC"
     with contextlib.redirect_stderr(said):
         result = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=config, warningiserror=True, keep_going=True, quiet=True, jobs=os.cpu_count() + 1)
+    for picture in pictures.drawing:
+        picture.result()
     if isinstance(result, OSError):
         raise result
     if isinstance(result, EOFError):  # one of its processes is gone
@@ -142,12 +148,12 @@ def _build():
     if isinstance(result, Exception) and (refused := re.search(r"\[Errno (\d+)\]|disk is full", said)) and (number := int(refused[1] or errno.ENOSPC)) in REFUSED:
         raise OSError(number, os.strerror(number))
     if result:
-        _save(made())  # anew: to read from the cache writes to it
+        _save(made() | {"pictures": _files("pictures")})  # anew: to read from the cache writes to it
         (BUILD / "build.log").write_text(said, encoding="utf-8")
         lines = said.splitlines()
         return _stopped(*([line for line in lines if re.search(r"WARNING|ERROR|\w+Error\b", line)] or lines), f"see above; everything it said is in {BUILD / 'build.log'}")
     _copy_downloads()
-    _save(made() | {"pages": {"sources": sources, "files": _files(*PAGES)}})
+    _save(made() | {"pictures": _files("pictures"), "pages": {"sources": sources, "files": _files(*PAGES)}})
     end = time.perf_counter()
     print(f"Built in {end - start:.1f} s (notebooks {executed - start:.1f}, pages {end - executed:.1f}). Open {HTML / 'index.html'}")
     return 0

@@ -114,8 +114,8 @@ def _is_chapter(app, docname):
     return docname == "index" or str(app.env.doc2path(docname)).endswith(".ipynb")
 
 
-def _write_text(app, doctree, docname):
-    if app.builder.format == "html" and _is_chapter(app, docname):
+def _write_text(app, docname, template, context, doctree):
+    if doctree and _is_chapter(app, docname):
         text = _Text(doctree, app.builder)
         doctree.walkabout(text)
         path = Path(app.outdir, f"{docname}.txt")
@@ -160,5 +160,5 @@ def _finish(app, error):
 def setup(app):
     """Announce the feed on every page, and write the files."""
     app.connect("html-page-context", _announce)
-    app.connect("doctree-resolved", _write_text, priority=900)  # when all that is known late stands in the page
+    app.connect("html-page-context", _write_text)
     app.connect("build-finished", _finish)

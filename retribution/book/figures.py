@@ -9,11 +9,13 @@ import csv
 import html
 import io
 import json
+import multiprocessing
 import re
 import textwrap
+from concurrent.futures import wait
 from pathlib import Path
+from threading import Thread
 
-import vl_convert as vlc
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -23,7 +25,7 @@ from sphinx.util.docutils import SphinxDirective
 from .. import charts
 from . import cite
 from .cite import CITATION
-from .pictures import VEGA_LITE, on, pictures
+from .pictures import are_drawn, drawing, library, on, pictures
 from .register import address
 
 NIGHT = "#131416"  # the ground of the theme when it is dark
@@ -42,6 +44,26 @@ DARK = {
     charts.GOLD: "#d9b13b",
     charts.PALE: "#2a5a80",
 }
+
+
+DRAWN = multiprocessing.get_context("fork").Event()  # as the processes that write pages, which are forks, can see it
+
+
+class _Still(nodes.General, nodes.Element):
+    """Where a figure's picture will stand; while pages are read, some are still being drawn."""
+
+
+def _watch(app, builder):
+    Thread(target=lambda: (wait(drawing), DRAWN.set()), daemon=True).start()
+
+
+def _write_still(translator, node):
+    builder = translator.builder
+    while not (are_drawn(node["spec"], _folder(builder)) or DRAWN.wait(0.05)):
+        pass
+    _write_files(builder, node["spec"])
+    translator.body.append(_picture(node["spec"], "../" * builder.current_docname.count("/"), _folder(builder)))
+    raise nodes.SkipNode
 
 
 class Figure:
@@ -67,7 +89,7 @@ def _node(spec, words, renderer):
     document, env = renderer.document, renderer.sphinx_env
     figure = nodes.figure(ids=[name], names=[name], classes=["chart"], spec=spec)
     document.note_explicit_target(figure, figure)
-    figure += nodes.raw("", _picture(spec, "../" * env.docname.count("/"), _folder(env.app)), format="html")
+    figure += _Still(spec=spec)
     figure += nodes.caption("", "", nodes.strong("", words["title"] + ". "), nodes.Text(words["caption"]))
     env.metadata[env.docname].setdefault("figures", {})[words["name"]] = {"title": words["title"], "events": _events(spec)}
     return figure
@@ -184,7 +206,7 @@ def _foot(spec, number, up, code=False, page=True):
 
 
 def _finish(app, doctree, docname):
-    """Put the tools beneath each figure of a page, and write its files."""
+    """Put the tools beneath each figure of a page."""
     if app.builder.format != "html":
         return
     up = "../" * docname.count("/")
@@ -198,7 +220,6 @@ def _finish(app, doctree, docname):
         if code := cell is not None:
             cell["classes"].append("has-code-button")
         figure += nodes.raw("", _foot(spec, number, up, code), format="html")
-        _write_files(app, spec)
         _specs(app)[name] = docname, number, spec
 
 
@@ -214,16 +235,16 @@ def _specs(app):
     return app.book_specs
 
 
-def _folder(app):
+def _folder(builder):
     """Return where pictures are kept from build to build."""
-    return Path(app.outdir).parent / "pictures"
+    return Path(builder.outdir).parent / "pictures"
 
 
-def _write_files(app, spec):
-    name, folder = spec["usermeta"]["name"], Path(app.outdir, "figures")
+def _write_files(builder, spec):
+    name, folder = spec["usermeta"]["name"], Path(builder.outdir, "figures")
     folder.mkdir(exist_ok=True)
     text = json.dumps(spec, sort_keys=True, ensure_ascii=False)
-    narrow, drawn = pictures(spec, _folder(app))
+    narrow, drawn = pictures(spec, _folder(builder))
     plain = drawn["wide"].read_text(encoding="utf-8")
     night = re.sub("|".join(DARK), lambda m: DARK[m[0]], plain)
     live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k not in ("datasets", "usermeta")} for cut, draw in {"wide": spec, "narrow": narrow}.items()}}
@@ -333,30 +354,25 @@ def _write_colours(app, builder):
 
 
 def _write_vega(app, error):
-    """Write the charting library once, wrapped: its top-level names would clash with Sphinx's own scripts."""
+    """Write the charting library."""
     if error or app.builder.format != "html":
         return
-    kept = _folder(app) / f"vega-{vlc.__version__}.js"
-    if not kept.exists():
-        kept.parent.mkdir(exist_ok=True)
-        bundle = vlc.javascript_bundle("window.bookEmbed=vegaEmbed;", vl_version=VEGA_LITE)
-        new = kept.with_suffix(".new")
-        new.write_text("(function(){" + bundle + "})();", encoding="utf-8")
-        new.replace(kept)
     folder = Path(app.outdir, "figures")
     folder.mkdir(exist_ok=True)
-    (folder / "vega.js").write_bytes(kept.read_bytes())
+    (folder / "vega.js").write_bytes(library(_folder(app)).read_bytes())
 
 
 def setup(app):
     """Write each figure's files with its page, then the figures' own pages, the charting library and the colours."""
     app.add_node(_List)
+    app.add_node(_Still, html=(_write_still, None))
     app.add_directive("figures", Figures)
     app.connect("doctree-resolved", _finish)
     app.connect("doctree-resolved", _list)
     app.connect("html-collect-pages", _pages)
     app.add_post_transform(_Numbers)
     app.connect("write-started", _write_colours)
+    app.connect("write-started", _watch)
     app.connect("build-finished", _write_vega)
     app.add_css_file("figures.css")
     app.add_js_file("figures.js", loading_method="defer")

@@ -5,7 +5,10 @@ import dataclasses
 import gc
 import os
 
+os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # else a debugger, which a kernel loads and nobody uses, says things
+
 import IPython.core.completer  # noqa: F401
+import ipykernel.debugger  # noqa: F401
 import ipykernel.ipkernel  # noqa: F401
 import ipykernel.kernelapp
 import krippendorff  # noqa: F401

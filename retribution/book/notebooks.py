@@ -1,76 +1,24 @@
-"""Run notebooks side by side, each in a kernel that is forked from one process: what all of them import is imported once."""
+"""Run notebooks side by side, and let their charts be drawn meanwhile."""
 
 import asyncio
 import atexit
 import contextlib
 import errno
-import multiprocessing
-import multiprocessing.forkserver
 import os
-import signal
 import tempfile
-from threading import Thread
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.readers import get_reader
-from jupyter_client.provisioning import LocalProvisioner
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from sqlalchemy.exc import OperationalError
 
 from .. import charts
-from .pictures import are_drawn, pictures
+from .pictures import LIBRARY, are_drawn, drawing, library, pictures
 
 TIMEOUT = 300  # seconds for a cell
-CONTEXT = multiprocessing.get_context("forkserver")
-
-
-def warm():
-    """Start the process that kernels are forked from, so that it imports while others work."""
-    CONTEXT.set_forkserver_preload(["retribution.book.kernel"])
-    multiprocessing.forkserver.ensure_running()
-
-
-class _Fork(CONTEXT.Process):
-    """A forked process with the methods of ``subprocess.Popen`` that a provisioner calls."""
-
-    stdin = stdout = stderr = None
-
-    def poll(self):
-        return self.exitcode
-
-    def wait(self):
-        self.join()
-        return self.exitcode
-
-    def send_signal(self, number):
-        os.kill(self.pid, number)
-
-
-def _serve(*arguments):
-    from .kernel import serve
-
-    _follow()
-    serve(*arguments)
-
-
-def _follow():
-    """Let this process and what it starts end when the build does, however that ends; called in a fork."""
-    os.setsid()  # what a terminal sends to the build is the build's to pass on
-    Thread(target=lambda: (multiprocessing.parent_process().join(), os.killpg(0, signal.SIGKILL)), daemon=True).start()
-
-
-class Forked(LocalProvisioner):
-    """A provisioner of forked kernels (entry point ``jupyter_client.kernel_provisioners``)."""
-
-    async def launch_kernel(self, cmd, **kwargs):
-        """Fork a kernel that serves the connection file named in ``cmd``; return how to connect."""
-        self.process = _Fork(target=_serve, args=(cmd[cmd.index("-f") :], kwargs["cwd"], kwargs["env"]), daemon=True)
-        self.process.start()
-        self.pid = self.pgid = self.process.pid
-        return self.connection_info
 
 
 def execute(notebook, folder, label, reads=os.devnull):
@@ -105,8 +53,8 @@ def _disk():
 
 
 @_disk()
-def run_into(build, paths, stale):
-    """Run the notebooks in ``paths`` that the cache in ``build`` lacks, and those in ``stale``, each in an empty folder, and draw their charts.
+def run_into(build, paths, stale, drawer):
+    """Run the notebooks in ``paths`` that the cache in ``build`` lacks, and those in ``stale``, each in an empty folder; let ``drawer`` draw their charts.
 
     They are started in their order, so that the longest should come first. Returns a line for each that failed, and
     the parts of the dataset that each of the others read.
@@ -129,12 +77,16 @@ def run_into(build, paths, stale):
             return execute(lacking[path], empty, path, noted.name), noted.read().split()
 
     failures, reads = [], {}
-    with ThreadPoolExecutor(2 * os.cpu_count()) as kernels, ProcessPoolExecutor(os.cpu_count(), CONTEXT, _follow) as drawer:  # a kernel that starts or ends mostly waits
-        def draw(notebook):
-            return [drawer.submit(pictures, spec, build / "pictures") for spec in _charts(notebook) if not are_drawn(spec, build / "pictures")]
+    if not (build / "pictures" / LIBRARY).exists():
+        drawing.append(drawer.submit(library, build / "pictures"))
 
-        drawn = [future for notebook in ready for future in draw(notebook)]
+    def draw(notebook):
+        drawing.extend(drawer.submit(pictures, spec, build / "pictures") for spec in _charts(notebook) if not are_drawn(spec, build / "pictures"))
+
+    with ThreadPoolExecutor(2 * os.cpu_count()) as kernels:  # one that starts or ends mostly waits
         running = {kernels.submit(run, path): path for path in lacking}
+        for notebook in ready:
+            draw(notebook)
         for done in as_completed(running):
             path = running[done]
             failed, reads[path] = done.result()
@@ -142,9 +94,7 @@ def run_into(build, paths, stale):
                 failures.append(failed)
             else:
                 cache.cache_notebook_bundle(CacheBundleIn(lacking[path], str(path), data={"execution_seconds": 0}), check_validity=False, overwrite=True)
-                drawn += draw(lacking[path])
-        for future in drawn:
-            future.result()
+                draw(lacking[path])
     return failures, reads
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from furo.navigation import get_navigation_tree
 from sphinx.jinja2glue import BuiltinTemplateLoader
+from sphinx.search.en import SearchEnglish
 
 from . import cite, formats
 from .cite import CITATION
@@ -269,6 +270,13 @@ def _to_write(app, env):
     return ["chapters/cite"]
 
 
+class _English(SearchEnglish):
+    """Sphinx's English, which looks at each word of a passage once, not as often as it stands there."""
+
+    def split(self, input):
+        return list(dict.fromkeys(super().split(input)))
+
+
 def _forget_words(app):
     """Forget the words that no page has any longer, which Sphinx keeps in its index with an empty list of pages."""
     if app.builder.name == "html":
@@ -281,6 +289,7 @@ def _forget_words(app):
 def setup(app):
     """Finish each page as it is written."""
     app.add_config_value("book_changed", [], "")
+    app.add_search_language(_English)
     app.connect("config-inited", _leave_other_theme, priority=999)
     app.connect("env-get-outdated", _to_read)
     app.connect("env-updated", _to_write, priority=999)

@@ -12,6 +12,8 @@ import vl_convert as vlc
 VEGA_LITE = "6.4"
 NARROW = 340
 FONTS = Path(__file__).parent / "fonts"
+LIBRARY = f"vega-{vlc.__version__}.js"
+drawing = []  # what other processes draw, as futures
 DRAWN_BY = vlc.__version__.encode() + Path(__file__).read_bytes() + (FONTS / "signs.ttf").read_bytes()
 
 
@@ -36,6 +38,18 @@ def pictures(spec, folder):
         paths["png"].write_bytes(vlc.svg_to_png(on(wide, "white"), scale=2))
         paths["json"].write_text(narrow, encoding="utf-8")
     return json.loads(paths.pop("json").read_text(encoding="utf-8")), paths
+
+
+def library(folder):
+    """Return the path of the charting library, wrapped: its top-level names would clash with Sphinx's own scripts."""
+    kept = folder / LIBRARY
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        bundle = vlc.javascript_bundle("window.bookEmbed=vegaEmbed;", vl_version=VEGA_LITE)
+        new = kept.with_suffix(".new")
+        new.write_text("(function(){" + bundle + "})();", encoding="utf-8")
+        new.replace(kept)
+    return kept
 
 
 def are_drawn(spec, folder):
