@@ -11,6 +11,7 @@ ifneq ($(shell test -w . && echo yes),yes)  # the environment then has a copy of
 export PYTHONPATH := $(CURDIR)
 endif
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+export PYTHONDONTWRITEBYTECODE :=  # else every run compiles all that it imports
 
 book: $(READY)
 	@$(RUN) retribution.book

@@ -99,7 +99,8 @@ def _build():
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
         ran["reads"] = {}
         forked.warm()
-    if state.pop("pictures", {}) != _files("pictures"):
+    drawn = state.pop("pictures", {}) == _files("pictures")
+    if not drawn:
         shutil.rmtree(BUILD / "pictures", ignore_errors=True)
     _save(state)
     try:
@@ -111,12 +112,13 @@ def _build():
     parts = _parts(data, sources)
     paths = [*_longest_first(), ROOT / "index.md"]
     stale = {path for path in paths if (read := ran["reads"].get(path.name)) is None or read != {part: parts[part] for part in read}}
+    due = [path for path in paths if path in stale or not (kept and drawn) or path.relative_to(ROOT).as_posix() in changed]
     drawer = forked.drawer()
     from . import notebooks, pictures
 
     print("Running the notebooks that changed", flush=True)
     with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(notebooks.run_into, BUILD, paths, stale, drawer)
+        running = beside.submit(notebooks.run_into, BUILD, due, stale, drawer)
         from jupyter_book.sphinx import build_sphinx  # takes a second or two, while kernels work
 
         if whole:

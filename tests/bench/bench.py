@@ -151,6 +151,13 @@ def main(rounds):
         before = ran(ours)
         note("this book, one event added", seconds(book, cwd=ours, env=env))
         again = sum(when != before[name] for name, when in ran(ours).items())
+        new = fresh("new")
+        env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "BUILD", "VENV", "MAKEFLAGS", "MAKELEVEL")} | {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"}
+        note("this book, from nothing to first page", seconds(["make", "book"], cwd=new, env=env))
+        new = fresh("new")
+        pip = [".venv/bin/pip", "install", "-q", "--disable-pip-version-check"]
+        plain_pip = [[sys.executable, "-m", "venv", ".venv"], [*pip, "-r", "requirements.txt"], [*pip, "--no-deps", "--no-build-isolation", "-e", "."]]
+        note("plain pip, from nothing to an environment", sum(seconds(command, cwd=new, env=env) for command in plain_pip))
     offline, offline_env = for_a_peer("stock", ", inline=True")
     seconds([PEERS / "jupyter-book", "build", offline, "-q"], env=offline_env)
     seconds([*nbconvert[:-len(NOTEBOOKS)], *(offline / "chapters" / path.name for path in NOTEBOOKS)], env=offline_env)
