@@ -98,6 +98,7 @@ def _build():
     if (ran.get("key"), ran.get("files")) != (key, _files(".jupyter_cache")):
         shutil.rmtree(BUILD / ".jupyter_cache", ignore_errors=True)
         ran["reads"] = {}
+    if not ran["reads"] or any(path.startswith("data/") for path in changed):
         forked.warm()
     drawn = state.pop("pictures", {}) == _files("pictures")
     if not drawn:

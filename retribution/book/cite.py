@@ -96,12 +96,26 @@ def _style(path):
     return CitationStylesStyle(str(path), validate=False)
 
 
-@cache
 def _set(style, text):
-    entry = json.loads(text)
-    bibliography = CitationStylesBibliography(_style(style), CiteProcJSON([entry]), formatter.html)
-    bibliography.register(Citation([CitationItem(entry["id"])]))
-    return str(bibliography.bibliography()[0])
+    if (style, text) not in _done:
+        entry = json.loads(text)
+        bibliography = CitationStylesBibliography(_style(style), CiteProcJSON([entry]), formatter.html)
+        bibliography.register(Citation([CitationItem(entry["id"])]))
+        _done[style, text] = str(bibliography.bibliography()[0])
+    return _done[style, text]
+
+
+_done = {}  # what the processor has set; with Sphinx's own memory it goes on to the next build
+
+
+def _remember(app, env, docnames):
+    _done.update(getattr(env, "book_citations", {}))
+
+
+def _keep(app, env):
+    for name in env.found_docs:
+        box(page(app, name))
+    env.book_citations = _done
 
 
 def styled(style, entry):
@@ -306,5 +320,7 @@ def setup(app):
     """Add the directive, and the script that copies and saves what a box shows."""
     app.add_node(_Chapters)
     app.add_directive("cite", Cite)
+    app.connect("env-before-read-docs", _remember)
+    app.connect("env-updated", _keep)
     app.connect("doctree-resolved", _list)
     app.add_js_file("cite.js", loading_method="defer")

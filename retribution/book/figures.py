@@ -22,7 +22,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from .. import charts
+from .. import palette
 from . import cite
 from .cite import CITATION
 from .pictures import are_drawn, drawing, library, on, pictures
@@ -30,19 +30,19 @@ from .register import address
 
 NIGHT = "#131416"  # the ground of the theme when it is dark
 DARK = {
-    charts.INK: "#e4e8ec",
-    charts.MUTED: "#a3adb8",
-    charts.RULE: "#3a424b",
-    charts.LAND: "#2a3037",
-    charts.HOME: "#14181c",
-    charts.BLUE: "#5aaee6",
-    charts.ORANGE: "#f08a4b",
-    charts.GREEN: "#3fbf9b",
-    charts.RED: "#ef7a72",
-    charts.PURPLE: "#c792c0",
-    charts.SKY: "#7cc4f2",
-    charts.GOLD: "#d9b13b",
-    charts.PALE: "#2a5a80",
+    palette.INK: "#e4e8ec",
+    palette.MUTED: "#a3adb8",
+    palette.RULE: "#3a424b",
+    palette.LAND: "#2a3037",
+    palette.HOME: "#14181c",
+    palette.BLUE: "#5aaee6",
+    palette.ORANGE: "#f08a4b",
+    palette.GREEN: "#3fbf9b",
+    palette.RED: "#ef7a72",
+    palette.PURPLE: "#c792c0",
+    palette.SKY: "#7cc4f2",
+    palette.GOLD: "#d9b13b",
+    palette.PALE: "#2a5a80",
 }
 
 
@@ -69,12 +69,12 @@ def _write_still(translator, node):
 class Figure:
     """The MyST-NB renderer of a chart (entry point ``myst_nb.mime_renderers``)."""
 
-    mime_priority_overrides = [("*", charts.MIME, 1)]
+    mime_priority_overrides = [("*", palette.MIME, 1)]
 
     @staticmethod
     def handle_mime(renderer, data, inline):
         """Return the figure node for a chart's specification; None leaves other output to MyST-NB."""
-        if inline or data.mime_type != charts.MIME:
+        if inline or data.mime_type != palette.MIME:
             return None
         spec = data.content if isinstance(data.content, dict) else json.loads(data.content)
         words = spec.get("usermeta", {})

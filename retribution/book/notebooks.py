@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from sqlalchemy.exc import OperationalError
 
-from .. import charts
+from .. import palette
 from .pictures import LIBRARY, are_drawn, drawing, library, pictures
 
 TIMEOUT = 300  # seconds for a cell
@@ -100,4 +100,4 @@ def run_into(build, paths, stale, drawer):
 
 def _charts(notebook):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return [spec for output in outputs if (spec := output.get("data", {}).get(charts.MIME)) and "usermeta" in spec]
+    return [spec for output in outputs if (spec := output.get("data", {}).get(palette.MIME)) and "usermeta" in spec]

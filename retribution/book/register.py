@@ -19,7 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
-from ..charts import DOMAINS
+from ..palette import DOMAINS
 from ..dataset import MEASURES, quarter
 from . import cite
 

@@ -158,7 +158,7 @@ def main(rounds):
         pip = [".venv/bin/pip", "install", "-q", "--disable-pip-version-check"]
         plain_pip = [[sys.executable, "-m", "venv", ".venv"], [*pip, "-r", "requirements.txt"], [*pip, "--no-deps", "--no-build-isolation", "-e", "."]]
         note("plain pip, from nothing to an environment", sum(seconds(command, cwd=new, env=env) for command in plain_pip))
-    offline, offline_env = for_a_peer("stock", ", inline=True")
+    offline, offline_env = for_a_peer("stock", ", template='inline'")
     seconds([PEERS / "jupyter-book", "build", offline, "-q"], env=offline_env)
     seconds([*nbconvert[:-len(NOTEBOOKS)], *(offline / "chapters" / path.name for path in NOTEBOOKS)], env=offline_env)
     heavy = {
