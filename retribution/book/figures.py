@@ -58,9 +58,10 @@ def _watch(app, builder):
 
 
 def _write_still(translator, node):
-    builder = translator.builder
+    builder, parent = translator.builder, multiprocessing.parent_process()
     while not (are_drawn(node["spec"], _folder(builder)) or DRAWN.wait(0.05)):
-        pass
+        if parent and not parent.is_alive():
+            raise SystemExit("the build has ended")
     _write_files(builder, node["spec"])
     translator.body.append(_picture(node["spec"], "../" * builder.current_docname.count("/"), _folder(builder)))
     raise nodes.SkipNode
