@@ -285,5 +285,7 @@ def execute():
 
 if __name__ == "__main__":
     status = {"execute": execute, "anchors": list_addresses}.get("".join(sys.argv[1:]), build)()
+    if status:
+        sys.exit(status)
     sys.stdout.flush()
-    os._exit(status)  # else Python takes a second to take apart what it has made
+    os._exit(0)  # else Python takes a second to take apart what it has made
