@@ -36,7 +36,9 @@ def pictures(spec, folder):
         paths["wide"].write_text(_plain(wide), encoding="utf-8")
         paths["narrow"].write_text(_plain(_svg(narrow)), encoding="utf-8")
         paths["png"].write_bytes(vlc.svg_to_png(on(wide, "white"), scale=2))
-        paths["json"].write_text(narrow, encoding="utf-8")
+        new = paths["json"].with_suffix(".new")
+        new.write_text(narrow, encoding="utf-8")
+        new.replace(paths["json"])
     return json.loads(paths.pop("json").read_text(encoding="utf-8")), paths
 
 
@@ -58,7 +60,7 @@ def are_drawn(spec, folder):
 
 
 def _kept(spec, folder):
-    """Return what is drawn and where it is kept; ``json`` is written last."""
+    """Return what is drawn and where it is kept; ``json`` is there last, and whole: others wait for it."""
     text = json.dumps({key: value for key, value in spec.items() if key != "usermeta"}, sort_keys=True)  # a notebook that is read back has its keys in another order than one that was run
     key = hashlib.sha256(text.encode() + DRAWN_BY).hexdigest()
     return text, {part: folder / f"{key}.{part}" for part in ("wide", "narrow", "png", "json")}
