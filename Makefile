@@ -43,7 +43,7 @@ serve: book
 audit: book               # needs Node, npm, Java and Chromium; an hour for all pages, or: make audit PAGES="index chapters/verdict"
 	@$(RUN:-m=) tests/audit/audit.py $(PAGES)
 
-bench: $(READY)           # the build against its limit and its peers, in one run; needs an idle machine and a quarter of an hour
+bench: $(READY)           # the build against its limit and its peers, in one run; needs an idle machine and twenty minutes
 	@$(RUN:-m=) tests/bench/bench.py
 
 same: book                # build it once more for each Python at hand, in other surroundings, and compare every file; some minutes each
