@@ -144,7 +144,8 @@ def _build():
     with contextlib.redirect_stderr(said):
         result = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=config, warningiserror=True, keep_going=True, quiet=True, jobs=os.cpu_count() + 1)
     for picture in pictures.drawing:
-        picture.result()
+        if isinstance(error := picture.exception(), (OSError, BrokenExecutor)):  # what else went wrong the page has said
+            raise error
     drawer.shutdown()
     if isinstance(result, OSError):
         raise result
