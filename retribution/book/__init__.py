@@ -6,6 +6,13 @@ def ignored(tree):
     return [".git", *(line.rstrip("/") for line in (tree / ".gitignore").read_text(encoding="utf-8").split())]
 
 
+def put(path, text):
+    """Write a file that is there at once and whole, or not at all."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 def setup(app):
     """Connect each module; called by Sphinx."""
     from . import cards, cite, feeds, figures, formats, pages, register, table, versions  # here, for those who need one module and no Sphinx

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from .. import DATA, DataError, load
 from ..dataset import quarter
-from . import ignored
+from . import ignored, put
 
 ROOT = Path(__file__).parents[2]
 BUILD = Path(os.environ.get("BUILD", ROOT / "_build")).absolute()
@@ -177,9 +177,7 @@ def _state():
 
 def _save(state):
     text = json.dumps(state)
-    new = STATE.with_suffix(".new")
-    new.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
-    new.replace(STATE)
+    put(STATE, f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
 
 
 def _hashes():

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import vl_convert as vlc
 
+from . import put
+
 VEGA_LITE = "6.4"
 NARROW = 340
 FONTS = Path(__file__).parent / "fonts"
@@ -36,9 +38,7 @@ def pictures(spec, folder):
         paths["wide"].write_text(_plain(wide), encoding="utf-8")
         paths["narrow"].write_text(_plain(_svg(narrow)), encoding="utf-8")
         paths["png"].write_bytes(vlc.svg_to_png(on(wide, "white"), scale=2))
-        new = paths["json"].with_suffix(".new")
-        new.write_text(narrow, encoding="utf-8")
-        new.replace(paths["json"])
+        put(paths["json"], narrow)
     return json.loads(paths.pop("json").read_text(encoding="utf-8")), paths
 
 
@@ -48,9 +48,7 @@ def library(folder):
     if not kept.exists():
         folder.mkdir(parents=True, exist_ok=True)
         bundle = vlc.javascript_bundle("window.bookEmbed=vegaEmbed;", vl_version=VEGA_LITE)
-        new = kept.with_suffix(".new")
-        new.write_text("(function(){" + bundle + "})();", encoding="utf-8")
-        new.replace(kept)
+        put(kept, "(function(){" + bundle + "})();")
     return kept
 
 

@@ -19,8 +19,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
-from ..palette import DOMAINS
 from ..dataset import MEASURES, quarter
+from ..palette import DOMAINS
 from . import cite
 
 log = logging.getLogger(__name__)
