@@ -4,8 +4,8 @@ import warnings
 
 import altair as alt
 
-from .dataset import quarter
 from .palette import BLUE, DOMAINS, GOLD, GREEN, HOME, INK, LAND, MIME, MUTED, ORANGE, PALE, PURPLE, RED, RULE, SKY
+from .shelves import shelf
 
 WIDTH = 660
 ARTICLE = "2020-01-31"
@@ -160,7 +160,7 @@ def linked(data, rows):
     told = told.sort_values(["event_id", "n", "origin"], ascending=[True, False, True]).groupby("event_id")["origin"]
     words = told.agg(few)
     return rows.assign(
-        link=[f"../register/{quarter(event)}.html#{event}" for event in rows["event_id"]],
+        link=[f"../register/{shelf('event', event)}.html#{event}" for event in rows["event_id"]],
         **{"told by": rows["event_id"].map(words).fillna("")},
     )
 

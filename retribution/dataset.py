@@ -159,7 +159,7 @@ def estimate(reports, sources):
 
 
 def quarter(event_id):
-    """Return the name of the register page that holds an event, such as ``2020-q1``."""
+    """Return the quarter of an event by its id, such as ``2020-q1``."""
     return f"{event_id[:4]}-q{(int(event_id[5:7]) + 2) // 3}"
 
 

@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 import retribution
+from retribution.book import __main__ as book
+from retribution.shelves import MOST, shelf, shelves
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -61,6 +63,28 @@ def test_versions_and_licence_agree():
     assert "doi" not in json.dumps(CFF, default=str)
     newest = re.search(r"^## \[([\d.]+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
     assert newest.groups() == (CFF["version"], str(CFF["date-released"]))
+
+
+def test_every_page_of_entries_is_listed_in_order():
+    listed = re.findall(r"register/(\S+)", (ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for kind in MOST:
+        pages = [page.name for page in shelves(kind)]
+        assert [name for name in listed if name in pages] == pages
+
+
+def test_an_entry_stands_where_its_id_says():
+    assert [shelf("event", name) for name in ("2020-01-15-x", "2020-01-16-x", "2020-03-31-x", "2020-04-01-x")] == ["2020-q1", "2020-01-16", "2020-01-16", "2020-q2"]
+    assert [shelf("source", name) for name in ("a-2001-02-03-00000", "a-2020-01-31-00000", "a-2020-02-01-00000", "d-undated-00000", "e-undated-00000")] == ["sources-2018", "sources-2020-01", "sources-2020-02", "sources-undated", "sources-undated-e"]
+
+
+def test_what_to_do_where_a_page_is_lacking_or_full(monkeypatch):
+    data = retribution.load()
+    assert book._amiss(data) == []
+    monkeypatch.setitem(MOST, "event", 102)
+    full, = book._amiss(data)
+    assert full.startswith("register/2020-01-16.md: 105 events are on it, the most is 102;") and "such as 2020-01-" in full and full.endswith("make anchors")
+    data.events.loc[0, "event_id"] = "2031-02-03-x"
+    assert book._amiss(data)[0].startswith("register/2031-q1.md: there are events of this quarter; copy a page")
 
 
 def test_every_quarter_with_an_event_has_its_page():

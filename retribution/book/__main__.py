@@ -24,6 +24,7 @@ from pathlib import Path
 
 from .. import DATA, DataError, load
 from ..dataset import quarter
+from ..shelves import MOST, order, shelf
 from . import ignored, put
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ PAGES = ["html", ".doctrees", "data", "data.zip"]
 REFUSED = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO]
 NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
 # What notebooks read besides themselves and the dataset.
-READ = ["retribution/*.py", "pyproject.toml", "requirements.txt", "chapters/*.csv", "tests/*/results.csv", "tests/book/test_reader.py"]
+READ = ["retribution/*.py", "pyproject.toml", "requirements.txt", "chapters/*.csv", "tests/*/results.csv", "tests/book/test_reader.py", "register/[0-9]*.md"]
 # What a part of the dataset is made from besides its own table.
 DERIVED = {"events": ["reports", "sources"], "reports": ["sources", "outlets", "actors"], "geo": ["geo-land", "geo-iraq-governorates"]}
 # A change in these, unlike in anything else, leaves the other pages as they are; a page names them all by their hash.
@@ -108,8 +109,8 @@ def _build():
         data = load()
     except DataError as error:
         return _stopped(error, f"data/ breaks its descriptor in {len(error.problems)} place(s)")
-    if missing := _missing_pages(data):
-        return _stopped(*missing, "the register lacks a page")
+    if amiss := whole and _amiss(data):
+        return _stopped(*amiss, "the register lacks a page")
     parts = _parts(data, sources)
     paths = [*_longest_first(), ROOT / "index.md"]
     stale = {path for path in paths if (read := ran["reads"].get(path.name)) is None or read != {part: parts[part] for part in read}}
@@ -215,14 +216,24 @@ def _longest_first():
     return sorted(NOTEBOOKS, key=lambda path: -float(took.get(path.stem, 0)))
 
 
-def _missing_pages(data):
-    """Return what to do for each quarter that has events and no page in the register."""
+def _amiss(data):
+    """Return what to do for each quarter that has events and no page in the register, and for each page that holds too much."""
     listed = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    return [
+    lacking = [
         f"register/{q}.md: there are events of this quarter; copy a page beside it, put {q} in it, and list register/{q} in _toc.yml"
         for q in sorted(set(data.events["event_id"].map(quarter)))
         if not (ROOT / "register" / f"{q}.md").exists() or f"register/{q}\n" not in listed
     ]
+    pages = {}
+    for kind in MOST:
+        for name in getattr(data, f"{kind}s")[f"{kind}_id"]:
+            pages.setdefault((kind, shelf(kind, name)), []).append(order(kind, name))
+    full = [
+        f"register/{page}.md: {len(names)} {kind}s are on it, the most is {MOST[kind]}; give a part of them a page, named by where it begins, such as {sorted(names)[len(names) // 2][:10]}; list it in _toc.yml after this one; then run: make anchors"
+        for (kind, page), names in pages.items()
+        if len(names) > MOST[kind]
+    ]
+    return lacking + full
 
 
 def _pack():

@@ -87,7 +87,10 @@ def robots():
 
 
 class _Text(TextTranslator):
-    """A chapter as plain text: prose, captions and tables; no code and no pictures."""
+    """A chapter as plain text: prose, captions and tables; no code and no pictures. A paragraph is one line, for a phone to break."""
+
+    def end_state(self, wrap=True, **how):
+        super().end_state(wrap=False, **how)
 
     def visit_container(self, node):
         if "cell_input" in node["classes"]:

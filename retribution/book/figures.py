@@ -99,7 +99,7 @@ def _node(spec, words, renderer):
 def _events(spec):
     """Return the ids of the events that have a mark of their own, by the rows' ids and links."""
     rows = [row for table in spec.get("datasets", {}).values() for row in table]
-    linked = {found[1] for row in rows if (found := re.search(r"register/\d{4}-q\d\.html#(.+)", str(row.get("link"))))}
+    linked = {found[1] for row in rows if (found := re.search(r"register/\d{4}-.*?\.html#(.+)", str(row.get("link"))))}
     return linked | {str(row["event_id"]) for row in rows if row.get("event_id")}
 
 

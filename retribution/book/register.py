@@ -1,12 +1,11 @@
 """The register: every event, claim, source, party and place at an address of its own, and the roles that point there.
 
-``{register}`2020-q1``` in MyST is the directive that lists a quarter's events; ``claims``, ``actors``, ``places``,
-``sources`` and the names in ``SHELVES`` list those. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one
+``{register}`2020-q1``` in MyST is the directive that lists the events of a page of that name; ``places``, a page of
+sources, ``claims`` and ``actors`` list those, ``quarters`` and ``sources`` the pages. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one
 entry, by its id or as ``text <id>``; an unknown id is a warning, and warnings are fatal.
 """
 
 import re
-from bisect import bisect_right
 from functools import cache
 from html import escape
 from itertools import groupby
@@ -19,27 +18,14 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
-from ..dataset import MEASURES, quarter
+from ..dataset import MEASURES
 from ..palette import DOMAINS
+from ..shelves import NAMES, shelf, shelves
 from . import cite
 
 log = logging.getLogger(__name__)
 
-# Pages of sources: the least key on each, by the day in the permanent id, or by its first letter where that is undated.
-SHELVES = {
-    "": ("sources-2018", "Sources up to 2018"),
-    "2019": ("sources-2019", "Sources of 2019"),
-    "2020-01": ("sources-2020-01", "Sources of January 2020"),
-    "2020-02": ("sources-2020-02", "Sources of February to June 2020"),
-    "2020-07": ("sources-2020-07", "Sources of July to December 2020"),
-    "2021": ("sources-2021", "Sources of 2021"),
-    "2022": ("sources-2022", "Sources of 2022 and 2023"),
-    "2024": ("sources-2024", "Sources from 2024 on"),
-    "undated-": ("sources-undated", "Undated sources, 0 to D"),
-    "undated-e": ("sources-undated-e", "Undated sources, E to L"),
-    "undated-m": ("sources-undated-m", "Undated sources, M to R"),
-    "undated-s": ("sources-undated-s", "Undated sources, S to Z"),
-}
+LISTED = 400  # events below a party or place; the table has them all
 SIDES = {"iran_aligned": "Iran-aligned", "iran_state": "Iranian state", "iraqi_state": "Iraqi state", "us_led": "US-led"}
 HORIZONS = {"day": "on the day", "hindsight": "in hindsight"}
 
@@ -57,43 +43,41 @@ def index():
     events = every.events.sort_values(["date_start", "event_id"])
     reports = stats.documented(every).sort_values(["published", "source_id"])
 
-    def ids(column):
-        return events.groupby(column)["event_id"].apply(list).to_dict()
+    def lists(keys, values):  # by hand: pandas takes ten times as long
+        found = {}
+        for name, value in zip(keys, values):
+            found.setdefault(name, []).append(value)
+        return found
 
-    def listed(table, column):  # rows as tuples, made once: to look one up in a frame costs a thousand times as much
-        rows = {}
-        for row in table.itertuples():
-            rows.setdefault(getattr(row, column), []).append(row)
-        return rows
+    def ids(column):
+        return lists(events[column], events["event_id"])
+
+    def rows(table):
+        return lists(table["event_id"], table.itertuples())
 
     return SimpleNamespace(
-        reports=listed(reports, "event_id"),
+        reports=rows(reports),
         events={event.event_id: event for event in events.itertuples()},
         titles=every.events.set_index("event_id")["title"].to_dict(),
         actors=every.actors.set_index("actor_id")["name"].to_dict(),
-        places=every.places.set_index("place_id")[["name", "country"]].agg(lambda p: ", ".join(dict.fromkeys(p)), axis=1).to_dict(),
+        places={place.place_id: ", ".join(dict.fromkeys([place.name, place.country])) for place in every.places.itertuples()},
         answers=ids("responds_to"),
         by=ids("actor_id"),
         against=ids("target_id"),
         at=ids("place_id"),
         claims={claim.claim_id: short(claim.claim) for claim in every.claims.itertuples()},
         judged={claim.claim_id: claim for claim in every.claims.itertuples()},
-        evidence=listed(every.evidence.dropna(subset="event_id").sort_values(["claim_id", "horizon"]), "event_id"),
-        backs=every.reports.groupby("source_id")["event_id"].apply(list).to_dict(),
+        evidence=rows(every.evidence.dropna(subset="event_id").sort_values(["claim_id", "horizon"])),
+        backs=lists(every.reports["source_id"], every.reports["event_id"]),
         sources={source.source_id: source for source in every.sources.itertuples()},
         changes=every.corrections.assign(event=every.corrections["row"].str.split(" / ").str[0]).groupby("event")["reason"].apply(lambda r: sorted(set(r))).to_dict(),
         ties=every.outlets.set_index("outlet")["tie"].to_dict(),
     )
 
 
-def _shelf(source_id):
-    day, undated = re.fullmatch(r".*-(?:(\d{4}-\d\d)-\d\d|(undated))-[0-9a-f]+", source_id).groups()
-    return list(SHELVES.values())[bisect_right(list(SHELVES), day or f"{undated}-{source_id[0]}") - 1][0]
-
-
 def address(kind, name):
     """Return where the entry of an event, claim, source, actor or place stands within ``register/``."""
-    page = quarter(name) if kind == "event" else _shelf(name) if kind == "source" else f"{kind}s"
+    page = shelf(kind, name) if kind in NAMES else f"{kind}s"
     return f"{page}.html#{kind}-{name}" if kind in ("actor", "place") else f"{page}.html#{name}"
 
 
@@ -102,8 +86,8 @@ def day(date):
     return "undated" if pd.isna(date) else f"{date.day} {date:%B %Y}"
 
 
-def _day(event):
-    return f"{event.date_start.day} {event.date_start:%b %Y}"
+def _day(date):
+    return f"{date.day} {date:%b %Y}"
 
 
 def when(event):
@@ -162,26 +146,29 @@ class _Register(SphinxDirective):
     def run(self):
         self.data, self.index = data(), index()
         which = self.arguments[0]
-        if which in ("claims", "actors", "places"):
+        if which in ("claims", "actors"):
             entry = getattr(self, f"_{which[:-1]}")
             return [entry(row) for row in getattr(self.data, which).itertuples()]
         if which == "quarters":
             return [self._quarters()]
         if which == "sources":
             return [self._shelves()]
-        if which in dict(SHELVES.values()):
+        kind = next((kind for kind in NAMES if which in [page.name for page in shelves(kind)]), None)
+        if kind == "source":
             return [self._sources(which)]
-        if not re.fullmatch(r"\d{4}-q[1-4]", which):
-            raise self.error(f"register takes quarters, claims, actors, places, sources, a page of sources or a quarter such as 2020-q1, not {which}")
+        if kind == "place":
+            return [self._place(row) for row in self.data.places.itertuples() if shelf(kind, row.place_id) == which]
+        if not kind:
+            raise self.error(f"register takes quarters, sources, claims, actors or the name of its page, such as places or 2020-q1, not {which}")
         self.env.metadata[self.env.docname]["tocdepth"] = 2  # the page's own contents name its months, not every event
         events = self.data.events.sort_values(["date_start", "event_id"])
-        entries = [(row.event_id, self._event(row)) for row in events[events["event_id"].map(quarter) == which].itertuples()]
-        entries += [(row.event_id, self._retired(row)) for row in self.data.retired[self.data.retired["event_id"].map(quarter) == which].itertuples()]
+        entries = [(row.event_id, self._event(row)) for row in events.itertuples() if shelf(kind, row.event_id) == which]
+        entries += [(row.event_id, self._retired(row)) for row in self.data.retired.itertuples() if shelf(kind, row.event_id) == which]
         months = {}
         for event_id, entry in entries:
             month = months.setdefault(event_id[:7], nodes.section("", nodes.title("", f"{pd.Timestamp(event_id[:7]):%B %Y}"), ids=[event_id[:7]], names=[event_id[:7]]))
             month += entry
-        return list(months.values()) or [nodes.paragraph("", "The dataset holds no event of this quarter.")]
+        return list(months.values()) or [nodes.paragraph("", "The dataset holds no event of these days.")]
 
     def _event(self, event):
         index = self.index
@@ -260,29 +247,32 @@ class _Register(SphinxDirective):
             body += f"<p>Note: {escape(row.note.rstrip('.'))}.</p>"
         for text, ids in events.items():
             if ids:
-                items = "".join(f"<li>{_day(self.index.events[e])}: {_link('event', e, self.index.titles[e])}</li>" for e in ids)
+                items = "".join(f"<li>{_day(self.index.events[e].date_start)}: {_link('event', e, self.index.titles[e])}</li>" for e in ids[:LISTED])
+                if len(ids) > LISTED:
+                    items += f'<li><a href="table.html?{kind}={name}">All {len(ids):,} events, in the table</a></li>'
                 opened = " open" if len(ids) <= 5 else ""
                 body += f'<details class="ties"{opened}><summary>{text} {len(ids)} event{"s" * (len(ids) > 1)}</summary><ul>{items}</ul></details>'
         return _section(f"{kind}-{name}", row.name, body)
 
     def _quarters(self):
-        """Return the number of events by quarter and domain, each leading to them."""
-        events = self.data.events.assign(quarter=self.data.events["event_id"].map(quarter))
-        counts = pd.crosstab(events["quarter"], events["domain"].astype(str))
+        """Return the number of events by page and domain, each leading to them."""
+        events = self.data.events.assign(page=[shelf("event", name) for name in self.data.events["event_id"]])
+        counts = pd.crosstab(events["page"], events["domain"].astype(str))
+        days = events.groupby("page")["date_start"].agg(["min", "max"])
         rows = []
-        for name, row in counts.iterrows():
-            first = pd.Period(name.upper().replace("-", ""), freq="Q")
-            span = f"from={first.start_time:%Y-%m-%d}&amp;to={first.end_time:%Y-%m-%d}"
+        for page in (page for page in shelves("event") if page.name in days.index):
+            row, span = counts.loc[page.name], "from={:%Y-%m-%d}&amp;to={:%Y-%m-%d}".format(*days.loc[page.name])
             cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
-            rows.append([f'<a href="{name}.html">{name[:4]} Q{name[-1]}</a>', f"{row.sum()}", *cells])
+            words = f"{page.name[:4]} Q{page.name[-1]}" if "-q" in page.name else f"from {pd.Timestamp(page.key[:10]):%d %b}"
+            rows.append([f'<a href="{page.name}.html">{words}</a>', f"{row.sum()}", *cells])
         totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]
         table = _table(["Quarter", "All", *(label for label, _ in DOMAINS.values())], [*rows, ["All", f"{len(events):,}", *totals]], "counts")
         return nodes.raw("", table, format="html")
 
     def _shelves(self):
         sources = self.data.sources
-        counts = sources["source_id"].map(_shelf).value_counts()
-        rows = [[f'<a href="{page}.html">{title}</a>', f"{counts[page]:,}"] for page, title in SHELVES.values()]
+        counts = pd.Series([shelf("source", name) for name in sources["source_id"]]).value_counts()
+        rows = [[f'<a href="{page.name}.html">{page.title}</a>', f"{counts[page.name]:,}"] for page in shelves("source")]
         undated = sources["published"].isna().sum()
         foreign = sources["language"][sources["language"] != "en"]
         words = (
@@ -291,9 +281,9 @@ class _Register(SphinxDirective):
         )
         return nodes.raw("", f"<p>{words}</p>" + _table(["Page", "Documents"], rows), format="html")
 
-    def _sources(self, shelf):
+    def _sources(self, which):
         items = []
-        sources = self.data.sources[self.data.sources["source_id"].map(_shelf) == shelf]
+        sources = self.data.sources[[shelf("source", name) == which for name in self.data.sources["source_id"]]]
         for source in sources.sort_values(["origin", "published", "source_id"]).itertuples():
             words = f"{source.publisher}, {day(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
             words += "".join(f" {self.index.ties[name]}" for name in dict.fromkeys([source.origin, source.publisher]) if name in self.index.ties)

@@ -10,7 +10,7 @@ import pandas as pd
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from ..charts import DOMAINS
+from ..palette import DOMAINS
 from .register import address, best, data, index, when
 
 PAGE = "register/table"

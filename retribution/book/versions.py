@@ -65,8 +65,18 @@ def published(html):
 
 
 def list_anchors(html):
-    """Add to the list every address of the built book that it lacks, as new in this version; return how many."""
-    listed = anchors() | {name: (CITATION["version"], "") for name in published(html) - set(anchors())}
+    """Add to the list every address of the built book that it lacks, as new in this version; return how many.
+
+    An entry that has changed its page is not new: its old address is noted as moved, and the new one has its age.
+    """
+    standing, listed = published(html), dict(anchors())
+    gone = {name.partition("#")[2]: name for name, (_, moved) in listed.items() if "#" in name and name not in standing and not moved}
+    for name in standing - set(anchors()):
+        old = gone.get(name.partition("#")[2]) if "#" in name else None
+        listed[name] = (listed[old][0] if old else CITATION["version"], "")
+        if old:
+            listed[old] = (listed[old][0], old)
+            listed = {place: (since, name if moved == old else moved) for place, (since, moved) in listed.items()}
     with open(ANCHORS, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["address", "since", "moved"])

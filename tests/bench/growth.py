@@ -20,7 +20,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from synthetic import grow
+from synthetic import grow, shelve
 
 from retribution.dataset import estimate, load
 
@@ -112,6 +112,7 @@ def project_with(factor, folder):
     """Return a copy of the project in ``folder`` whose data are ``factor`` times as many, and whose charts may have any number of rows."""
     project = copied(folder / str(factor), "data")
     grow(project / "data", factor)
+    shelve(project)
     with (project / "retribution" / "charts.py").open("a", encoding="utf-8") as file:
         file.write("\nalt.data_transformers.disable_max_rows()  # Altair leaves out a chart of more than 5,000 rows\n")
     return project

@@ -8,11 +8,13 @@ grow with the events (claims, evidence, series, parties, codings) stay as they a
 import csv
 import json
 import random
+import re
 import shutil
 
 import pandas as pd
 
 from retribution.dataset import DATA, MEASURES, near_pairs, refresh
+from retribution.shelves import MOST, order, shelf, shelves
 
 GROWS = {"events", "distinct", "places", "reports", "sources"}
 
@@ -57,3 +59,19 @@ def grow(folder, factor, seed=20200103):
     whole["title"] = f"Synthetic: {factor} times the events"
     (folder / "datapackage.json").write_text(json.dumps(whole, ensure_ascii=False), encoding="utf-8")
     refresh(folder)
+
+
+def shelve(project):
+    """Give the copy of the project in the folder ``project`` as many pages of events, places and sources as its data need."""
+    toc = (project / "_toc.yml").read_text(encoding="utf-8")
+    for kind, most in MOST.items():
+        on = {page.name: [] for page in shelves(kind)}
+        with open(project / "data" / f"{kind}s.csv", encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                on[shelf(kind, row[f"{kind}_id"])].append(order(kind, row[f"{kind}_id"]))
+        for page, names in on.items():
+            new = [{"event": "", "place": "places-", "source": "sources-"}[kind] + name + "-" for name in sorted(names)[most - 1 : -1 : most]]  # what comes after it
+            for name in new:
+                (project / "register" / f"{name}.md").write_text(f"# {name}\n\n```{{register}} {name}\n```\n", encoding="utf-8")
+            toc = re.sub(f"( *- file: register/){page}\n", lambda line: "".join(f"{line[1]}{name}\n" for name in [page, *new]), toc)
+    (project / "_toc.yml").write_text(toc, encoding="utf-8")

@@ -33,6 +33,8 @@ parts:
       - file: register/events
         sections:
 QUARTERS
+      - file: register/places
+      - file: register/sources-2018
       - file: register/figures
       - file: register/changes
   - caption: How it is made

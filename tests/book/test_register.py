@@ -4,12 +4,14 @@ import csv
 import json
 import re
 from html import unescape
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 from conftest import HTML, ROOT, opened
 
 import retribution
+from retribution.book import register
 
 DATA = retribution.load()
 EVENTS = DATA.events.merge(DATA.places[["place_id", "country"]], on="place_id")
@@ -152,7 +154,7 @@ def test_every_reference_has_its_card(pages):
 @pytest.mark.parametrize(
     "words, entry",
     [
-        ("rockets embassy compound", "register/2020-q1.html#2020-01-26-us-embassy-rockets"),
+        ("rockets embassy compound", "register/2020-01-16.html#2020-01-26-us-embassy-rockets"),
         ("momentum exit broken", "register/claims.html#C14"),
         ("AAH", "register/actors.html#actor-asaib_ahl_al_haq"),
         ("Kataib Hezbollah", "register/actors.html#actor-kataib_hezbollah"),
@@ -184,16 +186,28 @@ def test_parties_and_places_have_anchors_that_clash_with_none(pages):
         assert f"#{row.event_id}" in actors[f"actor-{row.actor_id}"] and f"#{row.event_id}" in places[f"place-{row.place_id}"]
 
 
+def test_a_party_with_very_many_events_leads_to_the_table(monkeypatch):
+    actor = next(row for row in DATA.actors.itertuples() if row.actor_id == "usa")
+    ids = register.index().by["usa"]
+
+    def entry():
+        return register._Register._named(SimpleNamespace(index=register.index()), "actor", actor, [], {"Acts in": ids}).astext()
+
+    assert "in the table" not in entry()
+    monkeypatch.setattr(register, "LISTED", 5)
+    assert f'<a href="table.html?actor=usa">All {len(ids)} events, in the table</a>' in entry() and ids[4] in entry() and ids[-1] not in entry()
+
+
 def test_figures_that_an_event_is_in_are_those_that_draw_it(pages):
     drawn = {}
     for path in (HTML / "figures").glob("*.vl.json"):
         spec = json.loads(path.read_text(encoding="utf-8"))
         for row in (row for rows in spec.get("datasets", {}).values() for row in rows):
-            link = re.search(r"register/\d{4}-q\d\.html#(.+)", str(row.get("link")))
+            link = re.search(r"register/\d{4}-.*?\.html#(.+)", str(row.get("link")))
             for event in {link and link[1], row.get("event_id")} - {None}:
                 drawn.setdefault(event, set()).add(path.name.removesuffix(".vl.json"))
     assert len(drawn) > 300
-    for page in [name for name in pages if re.match(r"register/\d{4}-q\d", name)]:
+    for page in [name for name in pages if re.match(r"register/\d{4}-", name)]:
         for name, entry in entries(page).items():
             line = re.search(r"<strong>In figures:</strong>(.*?)</p>", entry)
             assert set(re.findall(r"#fig-([a-z0-9-]+)", line[1] if line else "")) == drawn.get(name, set()), name
@@ -208,7 +222,7 @@ def test_a_claim_names_the_chapters_that_decide_it(pages):
 
 def test_an_event_says_what_it_bears_on(pages):
     notes = DATA.evidence.dropna(subset=["event_id"])
-    found = {name: unescape(entry) for page in pages if re.match(r"register/\d{4}-q\d", page) for name, entry in entries(page).items()}
+    found = {name: unescape(entry) for page in pages if re.match(r"register/\d{4}-", page) for name, entry in entries(page).items()}
     for row in notes.itertuples():
         assert f"<em>{row.bearing}</em>" in found[row.event_id] and row.note in found[row.event_id], row.event_id
 
@@ -230,7 +244,7 @@ def test_sources_lead_to_archived_copies_and_name_their_language(pages):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("address", ["claims.html#C17", "2020-q1.html#2020-03-11-taji-rockets", "2020-q3.html#2020-07-20-taji-rockets", "places.html#place-taji"])
+@pytest.mark.parametrize("address", ["claims.html#C17", "2020-01-16.html#2020-03-11-taji-rockets", "2020-q3.html#2020-07-20-taji-rockets", "places.html#place-taji"])
 def test_an_address_opens_at_its_entry(browser, width, address):
     page = opened(browser, f"register/{address}", width)
     page.wait_for_timeout(300)

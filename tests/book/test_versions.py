@@ -46,7 +46,7 @@ def test_a_vanished_address_is_found(standing, old, new):
     assert lost({old: ("0.1.0", new)}, standing) == [old]
 
 
-@pytest.mark.parametrize("old, new", [(MOVED, "register/sources-2018.html#newindianexpress-2018-08-28-c8e9d"), (GONE, "register/2020-q3.html#2020-07-20-taji-rockets")])
+@pytest.mark.parametrize("old, new", [(MOVED, "register/sources-2018.html#newindianexpress-2018-08-28-c8e9d"), (GONE, "register/2020-q3.html#2020-07-20-taji-rockets"), ("register/2020-q1.html#2020-03-11-taji-rockets", "register/2020-01-16.html#2020-03-11-taji-rockets")])
 def test_an_address_of_the_first_version_leads_on(browser, server, old, new):
     for host in (None, server):
         page = opened(browser, "search.html", server=host)
@@ -77,6 +77,14 @@ def test_listing_adds_and_never_removes(tmp_path, monkeypatch):
     monkeypatch.setattr(versions, "anchors", lambda: {"old.html": ("0.1.0", "new.html")})
     assert versions.list_anchors(tmp_path) == 2
     assert (tmp_path / "anchors.csv").read_text().split() == ["address,since,moved", *(f"{name},{versions.CITATION['version']}," for name in ("new.html", "new.html#x")), "old.html,0.1.0,new.html"]
+
+
+def test_an_entry_that_changes_its_page_keeps_its_age_and_is_led_to(tmp_path, monkeypatch):
+    (tmp_path / "b.html").write_text('<section class="entry" id="x">', encoding="utf-8")
+    monkeypatch.setattr(versions, "ANCHORS", tmp_path / "anchors.csv")
+    monkeypatch.setattr(versions, "anchors", lambda: {"a.html#x": ("0.1.0", ""), "before.html#x": ("0.0.1", "a.html#x")})
+    versions.list_anchors(tmp_path)
+    assert (tmp_path / "anchors.csv").read_text().split()[1:] == ["a.html#x,0.1.0,b.html#x", f"b.html,{versions.CITATION['version']},", "b.html#x,0.1.0,", "before.html#x,0.0.1,b.html#x"]
 
 
 def test_the_changes_hold_every_event_correction_and_withdrawal():
