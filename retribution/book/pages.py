@@ -11,6 +11,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from furo.navigation import get_navigation_tree
+from pygments.formatters.html import HtmlFormatter
+from pygments.token import Name, Punctuation, Text, Whitespace
+from sphinx.highlighting import PygmentsBridge
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.search.en import SearchEnglish
 
@@ -142,6 +145,8 @@ MENDS = [
 ]
 
 
+PLAIN = {Name, Name.Namespace, Name.Other, Punctuation, Whitespace}  # in both styles of the book
+
 SHEET = '<link rel="stylesheet" type="text/css"'
 
 # From disk, where the addresses of the page that a host shows in place of a lost one lead nowhere.
@@ -270,6 +275,13 @@ def _to_write(app, env):
     return ["chapters/cite"]
 
 
+class _Code(HtmlFormatter):
+    """Code without a mark on each word that looks as the text around it does: such were most of the elements of a chapter."""
+
+    def format_unencoded(self, tokensource, outfile):
+        super().format_unencoded(((Text if kind in PLAIN else kind, value) for kind, value in tokensource), outfile)
+
+
 class _English(SearchEnglish):
     """Sphinx's English, which looks at each word of a passage once, not as often as it stands there."""
 
@@ -290,6 +302,7 @@ def setup(app):
     """Finish each page as it is written."""
     app.add_config_value("book_changed", [], "")
     app.add_search_language(_English)
+    PygmentsBridge.html_formatter = _Code
     app.connect("config-inited", _leave_other_theme, priority=999)
     app.connect("env-get-outdated", _to_read)
     app.connect("env-updated", _to_write, priority=999)

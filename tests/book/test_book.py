@@ -14,11 +14,15 @@ from urllib.parse import unquote, urldefrag
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from jupyter_cache import get_cache
+from pygments.styles import get_style_by_name
+from pygments.token import Text
 
 from conftest import CHAPTERS, HTML, ROOT, Page, awake, figures_of, opened, tooltip_at
+from retribution.book import pages as book_pages
 from small import copied, start_build
 
 
@@ -271,3 +275,12 @@ def test_a_verdict_follows_the_rule_that_a_reader_sets(pages, browser, name, con
         box = still.locator(f".wide [name={control}]")
         assert box.is_checked() is not value if isinstance(value, bool) else box.input_value() != value
     page.context.close()
+
+
+def test_code_marks_no_word_that_would_look_the_same_without(pages):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    for name in (config["pygments_style"], "a11y-high-contrast-dark"):
+        style = get_style_by_name(name)
+        assert {str(style.style_for_token(kind)) for kind in book_pages.PLAIN} == {str(style.style_for_token(Text))}
+    text = (HTML / "chapters" / "verdict.html").read_text(encoding="utf-8")
+    assert '<span class="k' in text and not re.search(r'<span class="(p|n|nn|nx|w)">', text)
