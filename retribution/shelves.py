@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from .dataset import DATA
 
 MOST = {"event": 120, "place": 120, "source": 500}  # entries on a page, which thus stays as light when the data grow
+LISTED = 400  # events below a party or place; the table has them all
 NAMES = {"event": r"(\d{4}-.+)", "place": r"places(?:-(.+))?", "source": r"sources-(.+)"}
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import bibtexparser
 import rispy
 import yaml
+from bibtexparser.middlewares import default_unparse_stack
 from bibtexparser.model import Entry, Field
 from citeproc import Citation, CitationItem, CitationStylesBibliography, CitationStylesStyle, formatter
 from citeproc.source.json import CiteProcJSON
@@ -170,7 +171,7 @@ def bibtex(entries):
             "note": f"Version {entry['version']}. {tex('note')}",
         }
         library.add(Entry(kind, entry["id"], [Field(key, value) for key, value in fields.items() if value]))
-    return bibtexparser.write_string(library)
+    return bibtexparser.write_string(library, unparse_stack=default_unparse_stack(allow_inplace_modification=True))  # else it copies the library
 
 
 class _Ris(rispy.RisWriter):

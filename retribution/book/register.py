@@ -20,12 +20,11 @@ from sphinx.util.docutils import ReferenceRole, SphinxDirective
 from .. import load, stats
 from ..dataset import MEASURES
 from ..palette import DOMAINS
-from ..shelves import NAMES, shelf, shelves
+from ..shelves import LISTED, NAMES, shelf, shelves
 from . import cite
 
 log = logging.getLogger(__name__)
 
-LISTED = 400  # events below a party or place; the table has them all
 SIDES = {"iran_aligned": "Iran-aligned", "iran_state": "Iranian state", "iraqi_state": "Iraqi state", "us_led": "US-led"}
 HORIZONS = {"day": "on the day", "hindsight": "in hindsight"}
 
