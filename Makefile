@@ -6,7 +6,8 @@ BUILD  ?= _build
 RUN    := $(VENV)/bin/python -m
 READY  := $(VENV)/ready
 ELSEWHERE := PYTHONPATH='$(CURDIR)/tests/offline' PYTHONHASHSEED=4711 TZ=Asia/Tehran LC_ALL=POSIX
-export PYTHONWARNINGS := ignore::DeprecationWarning
+# A build that is stopped leaves what its tracker cleans up and would tell of.
+export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:resource_tracker
 ifneq ($(shell test -w . && echo yes),yes)  # the environment then has a copy of the package, and these sources go before it
 export PYTHONPATH := $(CURDIR)
 endif

@@ -134,7 +134,7 @@ MENDS = [
     (r'<aside class="sidebar-drawer">(.*?)</aside>', r'<nav class="sidebar-drawer" aria-label="The book">\1</nav>'),
     (r'<aside class="(toc-drawer[^"]*)">(.*?)</aside>', r'<nav class="\1" aria-label="This page">\2</nav>'),
     (r'<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
-    (r'<div id="search-results"></div>', '<h1>Search</h1><div id="search-results"></div>'),
+    (r'<div id="search-results"></div>', '<h1>Search</h1><form class="search" role="search"><input type="search" name="q" aria-label="Words, a name or a place"> <button>Search</button></form><div id="search-results"></div>'),
     (r'<p class="((?:collapsed|expanded) admonition-title)">(.*?)</p>', r'<span class="\1">\2</span>'),  # no paragraph may be in a summary
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),  # its own words say more
     (r"<style scoped>.*?</style>", ""),  # pandas' own; no browser knows scoped

@@ -276,7 +276,7 @@ class _Register(SphinxDirective):
         foreign = sources["language"][sources["language"] != "en"]
         words = (
             f"{len(sources):,} documents, the reporting of {sources['origin'].nunique():,} origins; {len(foreign):,} are in one of {foreign.nunique()} languages other than English. "
-            f"{undated:,} bear no date. An entry stays on its page for good: the day in its id decides where it is, or the first letter of the id where that says undated."
+            f"{undated:,} bear no date. The day in the id of an entry decides on which page it stands, or the first letter where that says undated; where a page has to be divided, the address of before leads on."
         )
         return nodes.raw("", f"<p>{words}</p>" + _table(["Page", "Documents"], rows), format="html")
 

@@ -55,7 +55,7 @@ def published(html):
     found = set()
     for path in html.rglob("*"):
         name = path.relative_to(html).as_posix()
-        if path.is_dir() or name.startswith(("_", ".")) or path.suffix in (".js", ".inv") or name in ("404.html", "genindex.html", "search.html"):
+        if path.is_dir() or name.startswith(("_", ".")) or path.suffix in (".js", ".inv") or name in ("404.html", "search.html"):
             continue
         found.add(name)
         if path.suffix == ".html" and not name.startswith("figures/"):

@@ -19,7 +19,7 @@ BOOK, DAY, AUTHOR = CFF["preferred-citation"]["title"], str(CFF["date-released"]
 FINGERPRINT = f"sha256:{retribution.load().fingerprint[:16]}"
 ABOUT = "DC.title DC.creator DC.date DC.type DC.language DC.rights DC.identifier og:type og:title og:description og:site_name og:locale description".split()
 SECTION = "citation_title citation_author citation_publication_date citation_inbook_title citation_language".split()
-NO_RECORD = {"404.html", "genindex.html", "search.html"}
+NO_RECORD = {"404.html", "search.html"}
 
 
 def parsed(ris):

@@ -61,7 +61,8 @@ def test_a_build_that_is_stopped_by_hand_says_so_and_leaves_nothing_running(book
     build.send_signal(signal.SIGINT)
     said, _ = build.communicate(timeout=10)
     assert build.returncode == 130
-    assert said.startswith("Stopped. The next build makes what this one has not finished; sources and data are as they were\n") and "Traceback" not in said
+    said = said.removeprefix("Building the pages\n")  # a quick machine has run the notebooks by then
+    assert said.startswith("Stopped. The next build makes what this one has not finished; sources and data are as they were\n") and "Traceback" not in said and "leaked" not in said
 
 
 def test_a_full_disk_is_said_and_the_next_build_is_right(book, tmp_path):
@@ -173,7 +174,7 @@ def page_and_row(folder):
     refresh(folder / "data")
 
 
-EVERY_TIME = {"404.html", "genindex.html", "search.html", "chapters/cite.html", "register/old.html"}
+EVERY_TIME = {"404.html", "search.html", "chapters/cite.html", "register/old.html"}
 
 
 def test_what_an_edit_leaves_is_what_a_build_from_nothing_makes(tmp_path):

@@ -176,6 +176,16 @@ def test_search_finds_entries_by_name_from_disk(browser, words, entry):
     page.context.close()
 
 
+def test_the_search_page_has_a_field_of_its_own(browser):
+    page = opened(browser, "search.html", width=390)
+    page.fill("form.search input", "Bashur")
+    page.press("form.search input", "Enter")
+    page.wait_for_url("**/search.html?q=Bashur")
+    page.wait_for_function("document.querySelector('.search-summary').textContent.includes('found')")
+    assert page.input_value("form.search input") == "Bashur" and page.complaints == []
+    page.context.close()
+
+
 def test_parties_and_places_have_anchors_that_clash_with_none(pages):
     actors, places = entries("register/actors.html"), entries("register/places.html")
     assert set(actors) == {f"actor-{name}" for name in DATA.actors["actor_id"]}
