@@ -98,9 +98,9 @@ def when(event):
 
 
 def interval(low, high):
-    """Return "none given", "5", "at least 5" or "3 to 5"."""
+    """Return "no exact figure", "5", "at least 5" or "3 to 5"."""
     if pd.isna(low):
-        return "none given"
+        return "no exact figure"
     if pd.isna(high):
         return f"at least {low}"
     return f"{low}" if low == high else f"{low} to {high}"
@@ -163,10 +163,13 @@ class _Register(SphinxDirective):
         events = self.data.events.sort_values(["date_start", "event_id"])
         entries = [(row.event_id, self._event(row)) for row in events.itertuples() if shelf(kind, row.event_id) == which]
         entries += [(row.event_id, self._retired(row)) for row in self.data.retired.itertuples() if shelf(kind, row.event_id) == which]
-        months = {}
+        months, listed = {}, {}
         for event_id, entry in entries:
             month = months.setdefault(event_id[:7], nodes.section("", nodes.title("", f"{pd.Timestamp(event_id[:7]):%B %Y}"), ids=[event_id[:7]], names=[event_id[:7]]))
             month += entry
+            listed.setdefault(event_id[:7], []).append(f'<li>{int(event_id[8:10])}: <a href="#{event_id}">{escape(entry[0].astext())}</a></li>')
+        for name, items in listed.items():
+            months[name].insert(1, nodes.raw("", f'<details class="ties"><summary>{len(items)} entries, by their day</summary><ul>{"".join(items)}</ul></details>', format="html"))
         return list(months.values()) or [nodes.paragraph("", "The dataset holds no event of these days.")]
 
     def _event(self, event):
@@ -262,7 +265,7 @@ class _Register(SphinxDirective):
         for page in (page for page in shelves("event") if page.name in days.index):
             row, span = counts.loc[page.name], "from={:%Y-%m-%d}&amp;to={:%Y-%m-%d}".format(*days.loc[page.name])
             cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
-            words = f"{page.name[:4]} Q{page.name[-1]}" if "-q" in page.name else f"from {pd.Timestamp(page.key[:10]):%d %b}"
+            words = f"{page.name[:4]} Q{page.name[-1]}" if "-q" in page.name else f"from {pd.Timestamp(page.key[:10]):%d %b<br>%Y}"
             rows.append([f'<a href="{page.name}.html">{words}</a>', f"{row.sum()}", *cells])
         totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]
         table = _table(["Quarter", "All", *(label for label, _ in DOMAINS.values())], [*rows, ["All", f"{len(events):,}", *totals]], "counts")
@@ -292,7 +295,8 @@ class _Register(SphinxDirective):
                 f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}"{language}>{escape(source.title)}</a>. {escape(words)} '
                 f'<a class="reference external" href="{escape(archived)}">Archived copies (may not exist)</a>{self._events("Backs", self.index.backs.get(source.source_id))}</li>'
             )
-        return nodes.raw("", f'<ul class="sources">{"".join(items)}</ul>', format="html")
+        words = "By whose reporting it is, in the order of the alphabet; of one origin by their days. A title in [square brackets] is a description of ours, where the copy showed none. Whether the archive holds a copy was not looked up."
+        return nodes.raw("", f'<p>{words}</p><ul class="sources">{"".join(items)}</ul>', format="html")
 
     def _events(self, text, ids):
         return _line(text, [_link("event", e, self.index.titles[e]) for e in ids or []])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -59,6 +60,7 @@ def test_under_a_finger_the_first_tap_wakes_and_tells_and_the_second_leads(pages
     tip = page.wait_for_selector("#vg-tooltip-element.visible")
     box = tip.bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and page.url.endswith("verdict.html")
+    assert all(tip.eval_on_selector_all("td", "cells => cells.map(cell => cell.scrollHeight <= cell.clientHeight + 1)"))
     mark = next(path for path in page.locator("#fig-board .narrow .role-mark path").all() if path.evaluate("e => !!(e.__data__ && e.__data__.href)"))
     mark.tap(force=True)
     page.wait_for_url("**/register/claims.html#C*")
@@ -142,10 +144,22 @@ def test_captions_are_short_and_tables_speak_as_the_charts_do(pages):
 
 
 def test_every_link_of_a_mark_leads_to_an_entry(pages):
-    broken = []
+    broken, form = [], (HTML / "register" / "table.html").read_text(encoding="utf-8").partition("<table")[0]
     for path in (HTML / "figures").glob("*.js"):
-        for link in set(re.findall(r'"link": "([^"]+)"', path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        assert '"link": null' not in text, path.stem  # which Vega takes for the address of a page
+        for link in set(re.findall(r'"link": "([^"]+)"', text)):
             page, _, anchor = link.partition("#")
+            page, _, view = page.partition("?")
             if page not in pages or (anchor and anchor not in pages[page].ids):
                 broken.append((path.stem, link))
+            assert all(f'name="{name}"' in form and (name in ("from", "to") or f'<option value="{value}">' in form) for name, value in parse_qsl(view)), link
     assert broken == []
+
+
+def test_a_mark_of_several_attacks_leads_to_as_many_in_the_table(browser):
+    text = (HTML / "figures" / "attack-map.js").read_text(encoding="utf-8")
+    attacks, view = max((int(number), link) for number, link in re.findall(r'"attacks": (\d+)[^}]*"link": "(register/table[^"]*place=[^"]+)"', text))
+    page = opened(browser, view)
+    page.wait_for_function("number => document.getElementById('event-count').textContent.startsWith(number + ' of')", arg=attacks)
+    page.context.close()

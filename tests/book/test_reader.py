@@ -134,6 +134,9 @@ def test_a_phone_s_contents_open_and_close_by_keyboard(pages, browser):
         assert page.evaluate(f"!!document.activeElement.closest('{drawer}')")
         page.keyboard.press("Escape")
         assert page.evaluate(f"document.activeElement.matches('{button}')") and not page.locator(drawer).is_visible()
+    page.locator(".toc-header-icon").click()
+    page.locator(".toc-drawer a").last.click()
+    assert not page.locator(".toc-drawer").is_visible() and page.evaluate("scrollY") > 1000
     page.context.close()
 
 

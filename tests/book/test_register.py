@@ -186,6 +186,20 @@ def test_the_search_page_has_a_field_of_its_own(browser):
     page.context.close()
 
 
+def test_a_hit_among_the_words_of_a_page_is_on_the_screen(browser):
+    page = opened(browser, "search.html?q=Muhandis", width=390)
+    page.locator("ul.search li", has_text="April to June 2020 (among its words").locator("a").click()
+    page.wait_for_function("scrollY > 1000")
+    assert page.locator("article .highlighted").first.evaluate("word => { var box = word.getBoundingClientRect(); return box.top > 0 && box.bottom < innerHeight; }")
+    page.context.close()
+
+
+def test_each_month_lists_its_entries(pages):
+    for name in (name for name in pages if re.match(r"register/\d{4}-", name)):
+        text = text_of(name)
+        assert re.findall(r'<li>\d+: <a href="#([^"]+)">', text) == list(entries(name)), name
+
+
 def test_parties_and_places_have_anchors_that_clash_with_none(pages):
     actors, places = entries("register/actors.html"), entries("register/places.html")
     assert set(actors) == {f"actor-{name}" for name in DATA.actors["actor_id"]}

@@ -108,7 +108,7 @@
     code.addEventListener("toggle", function () { fold(button, code.open); });
     button.addEventListener("click", function () {
       code.open = !code.open;
-      if (code.open) code.scrollIntoView({ block: "nearest" });
+      if (code.open) code.scrollIntoView({ block: "start" });
     });
   });
   var all = document.querySelector(".show-all-code"), cells = document.querySelectorAll(".cell details.hide");

@@ -33,6 +33,7 @@
     function set(open) { box.checked = open; say(); }
     function say() { buttons.forEach(function (button) { button.setAttribute("aria-expanded", box.checked); }); }
     box.addEventListener("change", say);
+    panel.addEventListener("click", function (event) { if (event.target.closest("a")) set(false); });
     document.addEventListener("keydown", function (event) {
       if (event.key !== "Escape" || !box.checked) return;
       set(false);
@@ -70,4 +71,9 @@
   }
   window.addEventListener("hashchange", follow);
   follow();
+  // Who comes from a search for words begins at the first of them, which Sphinx marks a moment after loading.
+  setTimeout(function () {
+    var hit = !location.hash && document.querySelector("article .highlighted");
+    if (hit) hit.scrollIntoView({ block: "center" });
+  }, 100);
 })();
