@@ -101,7 +101,7 @@ class _Text(TextTranslator):
             self.new_state(0)
             for row in BeautifulSoup(node.astext(), "html.parser").find_all("tr"):
                 self.add_text(" | ".join(cell.get_text(" ", strip=True) for cell in row.find_all(["th", "td"])) + "\n")
-            self.end_state(wrap=False)
+            self.end_state()
         raise nodes.SkipNode
 
     def visit_number_reference(self, node):

@@ -145,8 +145,6 @@ MENDS = [
 ]
 
 
-PLAIN = {Name, Name.Namespace, Name.Other, Punctuation, Whitespace}  # in both styles of the book
-
 SHEET = '<link rel="stylesheet" type="text/css"'
 
 # From disk, where the addresses of the page that a host shows in place of a lost one lead nowhere.
@@ -273,6 +271,9 @@ def _to_write(app, env):
         return env.found_docs
     app.book_partly = bool(app.book_faces)
     return ["chapters/cite"]
+
+
+PLAIN = {Name, Name.Namespace, Name.Other, Punctuation, Whitespace}  # in both styles of the book
 
 
 class _Code(HtmlFormatter):

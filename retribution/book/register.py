@@ -1,8 +1,8 @@
 """The register: every event, claim, source, party and place at an address of its own, and the roles that point there.
 
 ``{register}`2020-q1``` in MyST is the directive that lists the events of a page of that name; ``places``, a page of
-sources, ``claims`` and ``actors`` list those, ``quarters`` and ``sources`` the pages. The roles ``{event}``, ``{claim}`` and ``{source}`` link to one
-entry, by its id or as ``text <id>``; an unknown id is a warning, and warnings are fatal.
+sources, ``claims`` and ``actors`` list those, ``quarters`` and ``sources`` the pages. The roles ``{event}``, ``{claim}``
+and ``{source}`` link to one entry, by its id or as ``text <id>``; an unknown id is a warning, and warnings are fatal.
 """
 
 import re
@@ -85,8 +85,13 @@ def day(date):
     return "undated" if pd.isna(date) else f"{date.day} {date:%B %Y}"
 
 
-def _day(date):
-    return f"{date.day} {date:%b %Y}"
+def _day(event):
+    return f"{event.date_start.day} {event.date_start:%b %Y}"
+
+
+def _on(page, kind, table):
+    """Return the rows of ``table`` whose events, places or sources stand on ``page``."""
+    return table[[shelf(kind, name) == page for name in table[f"{kind}_id"]]]
 
 
 def when(event):
@@ -156,20 +161,20 @@ class _Register(SphinxDirective):
         if kind == "source":
             return [self._sources(which)]
         if kind == "place":
-            return [self._place(row) for row in self.data.places.itertuples() if shelf(kind, row.place_id) == which]
+            return [self._place(row) for row in _on(which, kind, self.data.places).itertuples()]
         if not kind:
             raise self.error(f"register takes quarters, sources, claims, actors or the name of its page, such as places or 2020-q1, not {which}")
         self.env.metadata[self.env.docname]["tocdepth"] = 2  # the page's own contents name its months, not every event
         events = self.data.events.sort_values(["date_start", "event_id"])
-        entries = [(row.event_id, self._event(row)) for row in events.itertuples() if shelf(kind, row.event_id) == which]
-        entries += [(row.event_id, self._retired(row)) for row in self.data.retired.itertuples() if shelf(kind, row.event_id) == which]
-        months, listed = {}, {}
+        entries = [(row.event_id, self._event(row)) for row in _on(which, kind, events).itertuples()]
+        entries += [(row.event_id, self._retired(row)) for row in _on(which, kind, self.data.retired).itertuples()]
+        months = {}
         for event_id, entry in entries:
             month = months.setdefault(event_id[:7], nodes.section("", nodes.title("", f"{pd.Timestamp(event_id[:7]):%B %Y}"), ids=[event_id[:7]], names=[event_id[:7]]))
             month += entry
-            listed.setdefault(event_id[:7], []).append(f'<li>{int(event_id[8:10])}: <a href="#{event_id}">{escape(entry[0].astext())}</a></li>')
-        for name, items in listed.items():
-            months[name].insert(1, nodes.raw("", f'<details class="ties"><summary>{len(items)} entries, by their day</summary><ul>{"".join(items)}</ul></details>', format="html"))
+        for month in months.values():
+            items = [f'<li>{int(entry["ids"][0][8:10])}: <a href="#{entry["ids"][0]}">{escape(entry[0].astext())}</a></li>' for entry in month[1:]]
+            month.insert(1, nodes.raw("", f'<details class="ties"><summary>{len(items)} entries, by their day</summary><ul>{"".join(items)}</ul></details>', format="html"))
         return list(months.values()) or [nodes.paragraph("", "The dataset holds no event of these days.")]
 
     def _event(self, event):
@@ -249,7 +254,7 @@ class _Register(SphinxDirective):
             body += f"<p>Note: {escape(row.note.rstrip('.'))}.</p>"
         for text, ids in events.items():
             if ids:
-                items = "".join(f"<li>{_day(self.index.events[e].date_start)}: {_link('event', e, self.index.titles[e])}</li>" for e in ids[:LISTED])
+                items = "".join(f"<li>{_day(self.index.events[e])}: {_link('event', e, self.index.titles[e])}</li>" for e in ids[:LISTED])
                 if len(ids) > LISTED:
                     items += f'<li><a href="table.html?{kind}={name}">All {len(ids):,} events, in the table</a></li>'
                 opened = " open" if len(ids) <= 5 else ""
@@ -285,8 +290,7 @@ class _Register(SphinxDirective):
 
     def _sources(self, which):
         items = []
-        sources = self.data.sources[[shelf("source", name) == which for name in self.data.sources["source_id"]]]
-        for source in sources.sort_values(["origin", "published", "source_id"]).itertuples():
+        for source in _on(which, "source", self.data.sources).sort_values(["origin", "published", "source_id"]).itertuples():
             words = f"{source.publisher}, {day(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
             words += "".join(f" {self.index.ties[name]}" for name in dict.fromkeys([source.origin, source.publisher]) if name in self.index.ties)
             language = "" if source.language == "en" else f' lang="{source.language}" dir="auto"'

@@ -69,19 +69,17 @@ def list_anchors(html):
 
     An entry that has changed its page is not new: its old address is noted as moved, and the new one has its age.
     """
-    standing, listed = published(html), dict(anchors())
-    gone = {name.partition("#")[2]: name for name, (_, moved) in listed.items() if "#" in name and name not in standing and not moved}
-    for name in standing - set(anchors()):
-        old = gone.get(name.partition("#")[2]) if "#" in name else None
-        listed[name] = (listed[old][0] if old else CITATION["version"], "")
-        if old:
-            listed[old] = (listed[old][0], old)
-            listed = {place: (since, name if moved == old else moved) for place, (since, moved) in listed.items()}
+    standing, known = published(html), anchors()
+    new = standing - set(known)
+    found = {name.partition("#")[2]: name for name in new if "#" in name}
+    to = {old: found[old.partition("#")[2]] for old, (_, moved) in known.items() if old not in standing and not moved and old.partition("#")[2] in found}
+    listed = {name: (CITATION["version"], "") for name in new} | {name: (known[old][0], "") for old, name in to.items()}
+    listed |= {old: (since, to.get(old) or to.get(moved, moved)) for old, (since, moved) in known.items()}
     with open(ANCHORS, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["address", "since", "moved"])
         rows.writerows([name, *row] for name, row in sorted(listed.items()))
-    return len(listed) - len(anchors())
+    return len(new)
 
 
 def write_moved(html, moved):
