@@ -42,6 +42,8 @@ DERIVED = {"events": ["reports", "sources"], "reports": ["sources", "outlets", "
 PROSE = ["index.md", "chapters/*.ipynb", "chapters/*.md", "register/*.md"]
 UNREAD = ["*.md", ".*", "Makefile", "LICENSE", "environment.yml", "pyproject.toml", "tests/*"]
 
+UNUSED = ["sphinx.builders.linkcheck", "sphinx.builders.epub3"]  # Sphinx imports them for each book; a twentieth of a short build
+
 
 def build():
     """Build the book, one build of this folder at a time; return the exit status."""
@@ -105,13 +107,14 @@ def _build():
     if not drawn:
         shutil.rmtree(BUILD / "pictures", ignore_errors=True)
     _save(state)
-    try:
-        data = load()
-    except DataError as error:
-        return _stopped(error, f"data/ breaks its descriptor in {len(error.problems)} place(s)")
-    if amiss := whole and _amiss(data):
-        return _stopped(*amiss, "the register lacks a page")
-    parts = _parts(data, sources)
+    if whole:
+        try:
+            data = load()
+        except DataError as error:
+            return _stopped(error, f"data/ breaks its descriptor in {len(error.problems)} place(s)")
+        if amiss := _amiss(data):
+            return _stopped(*amiss, "the register lacks a page")
+    parts = _parts(sources)
     paths = [*_longest_first(), ROOT / "index.md"]
     stale = {path for path in paths if (read := ran["reads"].get(path.name)) is None or read != {part: parts[part] for part in read}}
     due = [path for path in paths if path in stale or not (kept and drawn) or path.relative_to(ROOT).as_posix() in changed]
@@ -122,6 +125,9 @@ def _build():
     with ThreadPoolExecutor(1) as beside:
         running = beside.submit(notebooks.run_into, BUILD, due, stale, drawer)
         from jupyter_book.sphinx import build_sphinx  # takes a second or two, while kernels work
+        from sphinx import application
+
+        application.builtin_extensions = [name for name in application.builtin_extensions if name not in UNUSED]
 
         if whole:
             shutil.rmtree(HTML, ignore_errors=True)
@@ -142,6 +148,7 @@ def _build():
     said = io.StringIO()
     config = {"external_toc_path": str(ROOT / "_toc.yml"), "latex_individualpages": False, "nb_execution_cache_path": str(BUILD / ".jupyter_cache"), "book_changed": sorted(str(Path(path).with_suffix("")) for path in changed if _any(path, PROSE)) * (not whole)}
     os.environ["TZ"] = "UTC"
+    gc.freeze()  # an extension looks through all that is not: what was imported and read is none of what it looks for
     with contextlib.redirect_stderr(said):
         result = build_sphinx(ROOT, HTML, noconfig=True, path_config=ROOT / "_config.yml", confoverrides=config, warningiserror=True, keep_going=True, quiet=True, jobs=os.cpu_count() + 1)
     for picture in pictures.drawing:
@@ -193,9 +200,10 @@ def _hashes():
     return dict(sorted(found.items()))
 
 
-def _parts(data, sources):
+def _parts(sources):
     """Return a hash of each part of the dataset: of its files and of what the descriptor says of them."""
-    known = {resource["name"]: json.dumps([resource.get("schema"), sources[f"data/{resource['path']}"]]) for resource in data.descriptor["resources"]}
+    resources = json.loads((DATA / "datapackage.json").read_text(encoding="utf-8"))["resources"]
+    known = {resource["name"]: json.dumps([resource.get("schema"), sources[f"data/{resource['path']}"]]) for resource in resources}
     known |= {part: sources["data/datapackage.json"] for part in ("descriptor", "fingerprint")}
     return {part: hashlib.sha256("".join(known.get(name, "") for name in [part, *DERIVED.get(part, [])]).encode()).hexdigest() for part in [*known, "geo"]}
 

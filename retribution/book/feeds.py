@@ -149,7 +149,7 @@ def _announce(app, docname, template, context, doctree):
 
 
 def _finish(app, error):
-    if error or app.builder.format != "html":
+    if error or app.builder.format != "html" or app.book_partly:
         return
     out = Path(app.outdir)
     _write(atom(), ATOM, out / "corrections.atom")

@@ -62,7 +62,8 @@ def _write_still(translator, node):
     while not (are_drawn(node["spec"], _folder(builder)) or DRAWN.wait(0.05)):
         if parent and not parent.is_alive():
             raise SystemExit("the build has ended")
-    _write_files(builder, node["spec"])
+    if node["spec"]["usermeta"]["name"] in _specs(builder.app):
+        _write_files(builder, node["spec"])
     translator.body.append(_picture(node["spec"], "../" * builder.current_docname.count("/"), _folder(builder)))
     raise nodes.SkipNode
 
@@ -221,7 +222,8 @@ def _finish(app, doctree, docname):
         if code := cell is not None:
             cell["classes"].append("has-code-button")
         figure += nodes.raw("", _foot(spec, number, up, code), format="html")
-        _specs(app)[name] = docname, number, spec
+        if not (app.book_partly and Path(app.outdir, "figures", f"{name}.vl.json").read_text(encoding="utf-8") == _text(spec)):
+            _specs(app)[name] = docname, number, spec
 
 
 def _parents(node):
@@ -230,7 +232,7 @@ def _parents(node):
 
 
 def _specs(app):
-    """Return the figures of this build: page, number and specification by name."""
+    """Return the figures that this build writes: page, number and specification by name."""
     if not hasattr(app, "book_specs"):
         app.book_specs = {}
     return app.book_specs
@@ -241,16 +243,19 @@ def _folder(builder):
     return Path(builder.outdir).parent / "pictures"
 
 
+def _text(spec):
+    return json.dumps(spec, sort_keys=True, ensure_ascii=False)
+
+
 def _write_files(builder, spec):
     name, folder = spec["usermeta"]["name"], Path(builder.outdir, "figures")
     folder.mkdir(exist_ok=True)
-    text = json.dumps(spec, sort_keys=True, ensure_ascii=False)
     narrow, drawn = pictures(spec, _folder(builder))
     plain = drawn["wide"].read_text(encoding="utf-8")
     night = re.sub("|".join(DARK), lambda m: DARK[m[0]], plain)
     live = {"datasets": spec.get("datasets", {}), **{cut: {k: v for k, v in draw.items() if k not in ("datasets", "usermeta")} for cut, draw in {"wide": spec, "narrow": narrow}.items()}}
     live = re.sub(r'(?<="link": ")[^"]+', lambda m: _entry(m[0]), _themed(json.dumps(live, sort_keys=True, ensure_ascii=False)))
-    (folder / f"{name}.vl.json").write_text(text, encoding="utf-8")
+    (folder / f"{name}.vl.json").write_text(_text(spec), encoding="utf-8")
     (folder / f"{name}.csv").write_text(_csv(spec), encoding="utf-8")
     (folder / f"{name}.svg").write_text(on(plain, "white"), encoding="utf-8")
     (folder / f"{name}.dark.svg").write_text(on(night, NIGHT), encoding="utf-8")
@@ -356,7 +361,7 @@ def _write_colours(app, builder):
 
 def _write_vega(app, error):
     """Write the charting library."""
-    if error or app.builder.format != "html":
+    if error or app.builder.format != "html" or app.book_partly:
         return
     folder = Path(app.outdir, "figures")
     folder.mkdir(exist_ok=True)

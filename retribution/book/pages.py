@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 from urllib.parse import quote
 
+from docutils import nodes
 from furo.navigation import get_navigation_tree
 from pygments.formatters.html import HtmlFormatter
 from pygments.token import Name, Punctuation, Text, Whitespace
@@ -225,7 +226,7 @@ def _merge_sheets(app, error):
 
 def _write_policy(app, error):
     """Write the policy that a host can send with the pages."""
-    if error or app.builder.format != "html":
+    if error or app.builder.format != "html" or app.book_partly:
         return
     out, inline = Path(app.outdir), set()
     for path in out.rglob("*.html"):
@@ -252,25 +253,39 @@ def _to_read(app, env, added, changed, removed):
         app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
     app.book_navigation = {}
     app.book_partly = False  # whether the build leaves most pages as they are
-    app.book_faces = {name: _face(env, name) for name in app.config.book_changed}
-    return [name for name in app.config.book_changed if name in env.found_docs]
+    app.book_faces = {name: _face(env, name) for name in app.config.book_changed if name in env.found_docs}
+    app.book_numbers = {name: env.toc_fignumbers.get(name, {}) for name in app.book_faces}
+    return list(app.book_faces)
 
 
 def _face(env, docname):
     """Return what other pages show of a page."""
     labels = [(label, name, title) for label, (page, name, title) in env.domains["std"].labels.items() if page == docname]
     about = {key: env.metadata.get(docname, {}).get(key) for key in ("description", "decides", "figures")}  # of all, not its number of words
-    return str(env.titles.get(docname)), about, list(about["figures"] or ()), labels
+    return str(env.titles.get(docname)), about, labels
+
+
+def _numbered(env, docname):
+    """Return the ids of what Sphinx numbers on a page, in their order, by kind."""
+    std, found = env.domains["std"], {}
+    for node in env.get_doctree(docname).findall(nodes.Element):
+        if (kind := std.get_enumerable_node_type(node)) and std.get_numfig_title(node) and node["ids"]:
+            found.setdefault(kind, []).append(node["ids"][0])
+    return found
 
 
 def _to_write(app, env):
-    """Return the pages to write besides those that were read: that which names all sources by their hash, and all where another page shows what has changed."""
-    if any(_face(env, name) != face for name, face in app.book_faces.items()):
+    """Return the pages to write besides those that were read: all where another page shows what has changed."""
+    numbers = {name: {kind: list(ids) for kind, ids in kinds.items()} for name, kinds in app.book_numbers.items()}
+    if any((_face(env, name), _numbered(env, name)) != (face, numbers[name]) for name, face in app.book_faces.items()):
         shutil.rmtree(app.outdir)
         Path(app.outdir).mkdir()
         return env.found_docs
-    app.book_partly = bool(app.book_faces)
-    return ["chapters/cite"]
+    if app.book_faces:
+        app.book_partly = True
+        env.toc_fignumbers |= app.book_numbers  # else Sphinx reads every page to number figures anew
+        app.events.listeners["env-get-updated"].clear()
+    return []
 
 
 PLAIN = {Name, Name.Namespace, Name.Other, Punctuation, Whitespace}  # in both styles of the book

@@ -29,10 +29,13 @@ SIDES = {"iran_aligned": "Iran-aligned", "iran_state": "Iranian state", "iraqi_s
 HORIZONS = {"day": "on the day", "hindsight": "in hindsight"}
 
 
+kept = []  # the dataset that came with the pages of the last build, where nothing but prose has changed since
+
+
 @cache
 def data():
     """Return the dataset, read once a build."""
-    return load()
+    return kept[0] if kept else load()
 
 
 @cache
@@ -413,9 +416,19 @@ def _rank_search(app, docname, template, context, doctree):
         app.add_js_file("search.js", loading_method="defer")
 
 
+def _take(app, env, docnames):
+    kept.extend(getattr(env, "book_data", []))
+    index()  # before processes part that would each make it
+
+
+def _keep(app, env):
+    env.book_data = [data()]
+
+
 def setup(app):
     """Add the directive, the three roles, the search by name, and what is known once every page has been read."""
-    app.connect("env-before-read-docs", lambda *_: index() and None)  # before processes part that would each make it
+    app.connect("env-before-read-docs", _take)
+    app.connect("env-updated", _keep)
     app.add_directive("register", _Register)
     for kind in ("event", "claim", "source"):
         app.add_role(kind, _Role())

@@ -256,29 +256,32 @@ def _corrected(log):
 
 class _Identifier(SphinxRole):
     def run(self):
+        self.env.metadata[self.env.docname]["identifiers"] = True
         return [_Named(of=self.text)], []
 
 
 class _Named(nodes.Inline, nodes.Element):
-    """An identifier, known when the page is written: what a page was read from may have changed since."""
+    """An identifier, written when all pages are: it is no word to search for, and changes with every file."""
 
 
-def _name(app, doctree, docname):
-    if found := list(doctree.findall(_Named)):
-        names = identifiers(Path(app.outdir).parent / "data.zip")
-        for node in found:
-            node.replace_self(nodes.literal("", names[node["of"]]))
+def _leave_room(translator, node):
+    translator.body.append(f'<code class="literal" data-of="{node["of"]}">')
 
 
 def _finish(app, error):
-    if not error and app.builder.format == "html":
+    if error or app.builder.format != "html":
+        return
+    names = identifiers(Path(app.outdir).parent / "data.zip")
+    for page in (Path(app.outdir, f"{name}.html") for name, about in app.env.metadata.items() if "identifiers" in about):
+        text = re.sub(r'( data-of="(\w+)">)[^<]*', lambda place: place[1] + names[place[2]], page.read_text(encoding="utf-8"))
+        page.write_text(text, encoding="utf-8")
+    if not app.book_partly:
         write_moved(Path(app.outdir), {old: moved for old, (_, moved) in anchors().items() if moved})
 
 
 def setup(app):
     """Add the directive and the role, and lead from the addresses that have moved."""
-    app.add_node(_Named)
+    app.add_node(_Named, html=(_leave_room, lambda translator, node: translator.body.append("</code>")))
     app.add_directive("changes", _Changes)
     app.add_role("identifier", _Identifier())
-    app.connect("doctree-resolved", _name)
     app.connect("build-finished", _finish, priority=950)
