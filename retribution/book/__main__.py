@@ -146,7 +146,7 @@ def _build():
     executed = time.perf_counter()
     print("Building the pages", flush=True)
     said = io.StringIO()
-    config = {"external_toc_path": str(ROOT / "_toc.yml"), "latex_individualpages": False, "nb_execution_cache_path": str(BUILD / ".jupyter_cache"), "book_changed": sorted(str(Path(path).with_suffix("")) for path in changed if _any(path, PROSE)) * (not whole)}
+    config = {"external_toc_path": str(ROOT / "_toc.yml"), "latex_individualpages": False, "nb_execution_cache_path": str(BUILD / ".jupyter_cache"), "book_changed": None if whole else sorted(str(Path(path).with_suffix("")) for path in changed if _any(path, PROSE))}
     os.environ["TZ"] = "UTC"
     gc.freeze()  # an extension looks through all that is not: what was imported and read is none of what it looks for
     with contextlib.redirect_stderr(said):

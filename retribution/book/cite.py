@@ -213,7 +213,8 @@ def box(entry, more="", opened=False):
         text = write([entry]).strip("\n")
         forms[name] = f"<pre>{escape(text, quote=False)}</pre>"
     body = "".join(f"<dt>{name}</dt><dd>{form}</dd>" for name, form in forms.items())
-    return f'<details class="cite" data-name="{entry["id"]}"{" open" * opened}><summary>Cite</summary><dl>{body}{more}</dl></details>'
+    where = "" if "url" in CITATION else "<dt>Address</dt><dd>A path within the book, which has no public address yet: put that of your copy before it.</dd>"
+    return f'<details class="cite" data-name="{entry["id"]}"{" open" * opened}><summary>Cite</summary><dl>{body}{where}{more}</dl></details>'
 
 
 def tags(entry, words, up):

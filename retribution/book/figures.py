@@ -44,8 +44,7 @@ DARK = {
     palette.GOLD: "#d9b13b",
     palette.PALE: "#2a5a80",
 }
-
-
+LONGEST = 250  # rows of a table
 DRAWN = multiprocessing.get_context("fork").Event()  # as the processes that write pages, which are forks, can see it
 
 
@@ -145,9 +144,9 @@ def _still(spec, svg, name):
 
 
 def _rows(spec):
-    """Return the rows a chart was drawn from, and their columns; outlines and reference lines are left out."""
+    """Return the rows a chart was drawn from, and their columns; outlines, reference lines and labels are left out."""
     tables = spec.get("datasets", {}).values()
-    rows = list({json.dumps(row, sort_keys=True): row for table in tables for row in table if not {"geometry", "at"} & set(row)}.values())
+    rows = list({json.dumps(row, sort_keys=True): row for table in tables for row in table if not {"geometry", "at", "dx"} & set(row)}.values())
     rows = [{column: value.removesuffix("T00:00:00") if isinstance(value, str) else value for column, value in row.items()} for row in rows]
     return rows, [column for column in dict.fromkeys(column for row in rows for column in row) if column != "link"]
 
@@ -281,7 +280,7 @@ def _pages(app):
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
         entry = cite.figure(name, words["title"])
         body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(entry), opened=True)}'
-        body += f'<h2 id="table">The rows behind it</h2><p>In the CSV the columns have their short names.</p>{_table(spec)}</section>'
+        body += f'<h2 id="table">The rows behind it</h2><p>In the CSV the columns have their short names.</p>{_tables(spec)}</section>'
         yield f"figures/{name}", {"title": title, "body": body, "entry": entry, "words": textwrap.shorten(words["caption"], 155, placeholder=" …")}, "page.html"
 
 
@@ -291,20 +290,39 @@ def _embed(entry):
     return f"<dt>Embed</dt><dd><pre>{html.escape(code, quote=False)}</pre></dd>"
 
 
-def _table(spec):
+def _tables(spec):
+    """Return the rows of a chart as tables: one for each set of columns, and short enough to be laid out at once when a reader comes near it."""
     rows, columns = _rows(spec)
-    head = "".join(f'<th scope="col">{html.escape(title)}</th>' for title in _titles(spec, columns))
-    says = sorted(range(len(columns)), key=lambda at: columns[at] not in ("title", "name", "Claim", "date"))  # which row it is
-    body = ""
+    titles, kinds, tables = dict(zip(columns, _titles(spec, columns))), {}, []
     for row in rows:
-        cells = [html.escape("" if (value := row.get(column)) is None else f"{value:,}" if isinstance(value, int) and column != "year" else str(value)) for column in columns]
-        names = next(at for at in says if cells[at])
-        if row.get("link"):
-            cells[names] = f'<a class="reference internal" href="../{html.escape(_entry(row["link"]))}">{cells[names]}</a>'
-        cells = [f'<th scope="row">{cell}</th>' if at == names else f"<td>{cell}</td>" for at, cell in enumerate(cells)]
-        body += "<tr>" + "".join(cells) + "</tr>"
-    words = html.escape(spec["usermeta"]["title"])
-    return f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="Rows of {words}"><table class="docutils"><caption>{words}: {len(rows):,} rows</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        kinds.setdefault(tuple(column for column in columns if column in row), []).append(row)
+    for columns, alike in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        columns = sorted(columns, key=lambda column: column not in ("title", "name", "Claim", "date", "statement_date"))  # first what tells which row it is
+        head = "".join(f'<th scope="col">{html.escape(titles[column])}</th>' for column in columns)
+        for start in range(0, len(alike), LONGEST):
+            some = alike[start : start + LONGEST]
+            which = f"{len(alike):,} rows" if len(some) == len(alike) else f"rows {start + 1:,} to {start + len(some):,} of {len(alike):,}"
+            tables.append((which, head, "".join(_row(row, columns) for row in some)))
+    words = [html.escape(spec["usermeta"]["title"]) + f", table {number}" * (len(tables) > 1) for number in range(1, len(tables) + 1)]
+    return "".join(
+        f'<div class="table-wrapper docutils container" tabindex="0" role="region" aria-label="{word}: {which}"><table class="docutils"><caption>{word}: {which}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        for word, (which, head, body) in zip(words, tables)
+    )
+
+
+def _row(row, columns):
+    cells = {column: _cell(row[column], column) for column in columns}
+    names = next(column for column in columns if cells[column])
+    if row.get("link"):
+        cells[names] = f'<a class="reference internal" href="../{html.escape(_entry(row["link"]))}">{cells[names]}</a>'
+    return "<tr>" + "".join(f'<th scope="row">{cell}</th>' if column == names else f"<td>{cell}</td>" for column, cell in cells.items()) + "</tr>"
+
+
+def _cell(value, column):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and column != "year":
+        return f"{int(value) if value == int(value) else value:,}"
+    value = html.escape("" if value is None else str(value))
+    return f"<time>{value}</time>" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) else value
 
 
 class Figures(SphinxDirective):

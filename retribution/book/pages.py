@@ -221,7 +221,7 @@ def _merge_sheets(app, error):
             path.write_text(css, encoding="utf-8")
         merged |= set(parts)
     for part in merged:
-        static.joinpath(part).unlink()
+        static.joinpath(part).unlink(missing_ok=True)
 
 
 def _write_policy(app, error):
@@ -253,7 +253,7 @@ def _to_read(app, env, added, changed, removed):
         app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
     app.book_navigation = {}
     app.book_partly = False  # whether the build leaves most pages as they are
-    app.book_faces = {name: _face(env, name) for name in app.config.book_changed if name in env.found_docs}
+    app.book_faces = {name: _face(env, name) for name in app.config.book_changed or () if name in env.found_docs}
     app.book_numbers = {name: env.toc_fignumbers.get(name, {}) for name in app.book_faces}
     return list(app.book_faces)
 
@@ -281,7 +281,7 @@ def _to_write(app, env):
         shutil.rmtree(app.outdir)
         Path(app.outdir).mkdir()
         return env.found_docs
-    if app.book_faces:
+    if app.config.book_changed is not None:
         app.book_partly = True
         env.toc_fignumbers |= app.book_numbers  # else Sphinx reads every page to number figures anew
         app.events.listeners["env-get-updated"].clear()
@@ -316,7 +316,7 @@ def _forget_words(app):
 
 def setup(app):
     """Finish each page as it is written."""
-    app.add_config_value("book_changed", [], "")
+    app.add_config_value("book_changed", None, "")
     app.add_search_language(_English)
     PygmentsBridge.html_formatter = _Code
     app.connect("config-inited", _leave_other_theme, priority=999)

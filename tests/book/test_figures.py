@@ -67,6 +67,17 @@ def test_under_a_finger_the_first_tap_wakes_and_tells_and_the_second_leads(pages
     page.context.close()
 
 
+def test_the_tap_that_wakes_a_chart_also_picks_in_its_legend(pages, browser):
+    page = opened(browser, "chapters/proxy-attacks.html", 390, has_touch=True, is_mobile=True)
+    marks = "[...document.querySelectorAll('#fig-weekly .narrow .role-mark path')].map(mark => mark.getAttribute('opacity'))"
+    assert len(set(page.evaluate(marks))) == 1
+    symbol = page.locator("#fig-weekly .narrow .role-legend-symbol path").first
+    symbol.scroll_into_view_if_needed()
+    symbol.tap(force=True)
+    page.wait_for_function(f"new Set({marks}).size === 2")
+    page.context.close()
+
+
 def test_the_tools_give_the_rows_the_pictures_and_the_specification(pages, browser, server):
     page = opened(browser, "chapters/proxy-attacks.html", server=server, permissions=["clipboard-read", "clipboard-write"])
     link = page.locator("#fig-weekly .chart-tools").get_by_role("link", name=re.compile("^Link, Fig"))

@@ -40,7 +40,7 @@
     box.equipped = true;
     box.querySelectorAll("dt").forEach(function (term) {
       var name = term.textContent, form = term.nextElementSibling.firstElementChild, tools = document.createElement("span");
-      if (name === "Versions") return;
+      if (name === "Address" || name === "Versions") return;
       if (name === "Embed") form.textContent = form.textContent.replace(/src="[^"]*"/, 'src="' + location.href.split(/[?#]/)[0] + '"');
       tools.append(button("Copy", name, function (made) { copy(form, made); }));
       if (endings[name]) tools.append(button("Save", name, function (made) { save(form, box.dataset.name + "." + endings[name], made); }));

@@ -35,7 +35,9 @@
           box.dataset.live = "yes";
           still.classList.add("live");
           if (touched) {
-            tell(document.elementFromPoint(touched.clientX, touched.clientY), touched);
+            var mark = document.elementFromPoint(touched.clientX, touched.clientY);
+            if (mark && mark.__data__ && !mark.__data__.href) mark.dispatchEvent(new MouseEvent("click", touched)); // a legend
+            tell(mark, touched);
             touched = null;
           }
         });
