@@ -116,7 +116,7 @@ def test_figures(tmp_path):
     pick = alt.param(name="pick", value=BAD, bind=alt.binding_select(options=[BAD], name=BAD))
     chart = alt.Chart(rows).mark_bar().encode(y=alt.Y("name:N", axis=alt.Axis(labelLimit=0)), x="n:Q", href="link:N", tooltip="name:N").add_params(pick)
     spec = charts.figure(chart, "bad", BAD, BAD, BAD, BAD).to_dict()
-    assert_text(figures._picture(spec, "../", tmp_path) + figures._foot(spec, "Fig. 1", "../") + figures._table(spec))
+    assert_text(figures._picture(spec, "../", tmp_path) + figures._foot(spec, "Fig. 1", "../") + figures._tables(spec))
     assert_text(figures.pictures(spec, tmp_path)[1]["wide"].read_text(encoding="utf-8"))
 
 

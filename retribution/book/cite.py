@@ -206,15 +206,15 @@ def csl(entries):
     return json.dumps([*map(_portable, entries)], ensure_ascii=False)
 
 
-def box(entry, more="", opened=False):
-    """Return the box, as HTML, that shows a record in every form; ``more`` is HTML that stands at its end."""
+def box(entry, more="", opened=False, what="Cite"):
+    """Return the box, as HTML, that shows a record in every form; ``more`` is HTML that stands at its end, ``what`` its title."""
     forms = {name: f"<p>{styled(name, entry)}</p>" for name in STYLES}
     for name, write in (("BibTeX", bibtex), ("RIS", ris), ("CSL-JSON", csl)):
         text = write([entry]).strip("\n")
         forms[name] = f"<pre>{escape(text, quote=False)}</pre>"
     body = "".join(f"<dt>{name}</dt><dd>{form}</dd>" for name, form in forms.items())
-    where = "" if "url" in CITATION else "<dt>Address</dt><dd>A path within the book, which has no public address yet: put that of your copy before it.</dd>"
-    return f'<details class="cite" data-name="{entry["id"]}"{" open" * opened}><summary>Cite</summary><dl>{body}{where}{more}</dl></details>'
+    where = "" if "url" in CITATION else "<dt>Address</dt><dd>These forms give a path within the book, which has no public address yet: put that of your copy before it.</dd>"
+    return f'<details class="cite" data-name="{entry["id"]}"{" open" * opened}><summary>{what}</summary><dl>{body}{where}{more}</dl></details>'
 
 
 def tags(entry, words, up):

@@ -15,6 +15,7 @@ import textwrap
 from concurrent.futures import wait
 from pathlib import Path
 from threading import Thread
+from xml.sax.saxutils import quoteattr
 
 from docutils import nodes
 from sphinx import addnodes
@@ -45,6 +46,7 @@ DARK = {
     palette.PALE: "#2a5a80",
 }
 LONGEST = 250  # rows of a table
+PLACING = "above alignment arrow claim_id drawn event_id force inner lat level line lon month order outer place quarter rank row shift until way".split()
 DRAWN = multiprocessing.get_context("fork").Event()  # as the processes that write pages, which are forks, can see it
 
 
@@ -152,23 +154,36 @@ def _rows(spec):
 
 
 def _titles(spec, columns):
-    """Return what a reader calls each column: its title in a tooltip or else on an axis or in a legend; its name where that names no column alone."""
+    """Return what a reader calls each column, those first that a tooltip tells, without those that only place a mark.
+
+    That is its title in a tooltip or else on an axis or in a legend; its name where that names no column alone.
+    """
     found = {column: {"tooltip": set(), "other": set()} for column in columns}
+    told = {}
 
     def look(part):
         if isinstance(part, list):
             for inner in part:
                 look(inner)
         elif isinstance(part, dict):
-            for channel, drawn in part.get("encoding", {}).items():
+            encoding = part.get("encoding", {})
+            for channel, drawn in encoding.items():
                 for one in drawn if isinstance(drawn, list) else [drawn]:
-                    if one.get("field") in found and one.get("title"):
+                    if one.get("field") not in found:
+                        continue
+                    if channel == "tooltip":
+                        told[one["field"]] = None
+                    if one.get("title") and f"{channel}2" not in encoding:  # else it is that of both ends
                         found[one["field"]]["tooltip" if channel == "tooltip" else "other"].add(one["title"])
             look([inner for key, inner in part.items() if key != "datasets"])
 
     look(spec)
-    titles = {column: min(said) if len(said := kinds["tooltip"] or kinds["other"]) == 1 else column for column, kinds in found.items()}
-    return [title if list(titles.values()).count(title) == 1 else column for column, title in titles.items()]
+    shown = [*told, *(column for column in columns if column not in told and column not in PLACING)]
+    titles = {}
+    for column in shown:
+        said = found[column]["tooltip"] or found[column]["other"]
+        titles[column] = min(said) if len(said) == 1 else column[0].upper() + column[1:].replace("_", " ")
+    return {column: title if list(titles.values()).count(title) == 1 else column for column, title in titles.items()}
 
 
 def _csv(spec):
@@ -280,28 +295,30 @@ def _pages(app):
         body += f'<p>From <a class="reference internal" href="../{docname}.html#fig-{name}">{html.escape(app.env.titles[docname].astext())}</a>.</p>'
         entry = cite.figure(name, words["title"])
         body += f'<h2 id="cite">Cite</h2>{cite.box(entry, _embed(entry), opened=True)}'
-        body += f'<h2 id="table">The rows behind it</h2><p>In the CSV the columns have their short names.</p>{_tables(spec)}</section>'
+        body += f'<h2 id="table">The rows behind it</h2><p>The CSV has every column, by its short name, and those too that only place a mark.</p>{_tables(spec)}</section>'
         yield f"figures/{name}", {"title": title, "body": body, "entry": entry, "words": textwrap.shorten(words["caption"], 155, placeholder=" …")}, "page.html"
 
 
 def _embed(entry):
     """Return how to set a figure's page into another page."""
-    code = f'<iframe src="{entry["URL"]}" title="{html.escape(entry["title"])}" width="100%" height="700" loading="lazy"></iframe>'
+    code = f'<iframe src="{entry["URL"]}" title={quoteattr(entry["title"])} width="100%" height="700" loading="lazy"></iframe>'
     return f"<dt>Embed</dt><dd><pre>{html.escape(code, quote=False)}</pre></dd>"
 
 
 def _tables(spec):
     """Return the rows of a chart as tables: one for each set of columns, and short enough to be laid out at once when a reader comes near it."""
     rows, columns = _rows(spec)
-    titles, kinds, tables = dict(zip(columns, _titles(spec, columns))), {}, []
+    titles, kinds, tables = _titles(spec, columns), {}, []
     for row in rows:
-        kinds.setdefault(tuple(column for column in columns if column in row), []).append(row)
+        kinds.setdefault(tuple(column for column in titles if column in row), []).append(row)
     for columns, alike in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        if len(columns) < 2:  # names on a map
+            continue
         columns = sorted(columns, key=lambda column: column not in ("title", "name", "Claim", "date", "statement_date"))  # first what tells which row it is
         head = "".join(f'<th scope="col">{html.escape(titles[column])}</th>' for column in columns)
         for start in range(0, len(alike), LONGEST):
             some = alike[start : start + LONGEST]
-            which = f"{len(alike):,} rows" if len(some) == len(alike) else f"rows {start + 1:,} to {start + len(some):,} of {len(alike):,}"
+            which = f"{len(alike):,} row{'s' * (len(alike) > 1)}" if len(some) == len(alike) else f"rows {start + 1:,} to {start + len(some):,} of {len(alike):,}"
             tables.append((which, head, "".join(_row(row, columns) for row in some)))
     words = [html.escape(spec["usermeta"]["title"]) + f", table {number}" * (len(tables) > 1) for number in range(1, len(tables) + 1)]
     return "".join(
@@ -319,9 +336,11 @@ def _row(row, columns):
 
 
 def _cell(value, column):
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and column != "year":
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)) and column != "year":
         return f"{int(value) if value == int(value) else value:,}"
-    value = html.escape("" if value is None else str(value))
+    value = html.escape("" if value is None else str(value).replace("|", ", "))
     return f"<time>{value}</time>" if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value) else value
 
 

@@ -96,7 +96,7 @@ def _finish(app, docname, template, context, doctree):
         graph.append(formats.schema_org(Path(app.outdir).parent / "data.zip", up))
     context["metatags"] = context.get("metatags", "") + cite.tags(entry, words, up) + cite.linked(graph)
     if doctree and docname != "chapters/cite":
-        context["body"] += f'<section id="cite-this">{cite.box(entry, _history(about))}</section>'
+        context["body"] += f'<section id="cite-this">{cite.box(entry, _history(about), what="Cite this page")}</section>'
     if doctree and str(app.env.doc2path(docname)).endswith(".ipynb"):
         line = _title_line(docname, up)
         context["body"] = re.sub(r"</h1>", lambda m: m[0] + line, context["body"], count=1)
@@ -253,9 +253,10 @@ def _to_read(app, env, added, changed, removed):
         app.extensions[name].parallel_read_safe = True  # they do not say so: one is for another builder, one works on what has been read
     app.book_navigation = {}
     app.book_partly = False  # whether the build leaves most pages as they are
-    app.book_faces = {name: _face(env, name) for name in app.config.book_changed or () if name in env.found_docs}
+    again = () if app.config.book_changed is None else {*app.config.book_changed, *added, *changed} & env.found_docs  # Sphinx goes by times besides
+    app.book_faces = {name: _face(env, name) for name in sorted(again)}
     app.book_numbers = {name: env.toc_fignumbers.get(name, {}) for name in app.book_faces}
-    return list(app.book_faces)
+    return again
 
 
 def _face(env, docname):

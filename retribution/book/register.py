@@ -38,11 +38,22 @@ def data():
     return kept[0] if kept else load()
 
 
+def _in_order(events):
+    """Return events by their day; of one day, what answers another after it."""
+    days, before = dict(zip(events["event_id"], events["date_start"])), dict(zip(events["event_id"], events["responds_to"]))
+
+    def steps(event):
+        cause = before[event]
+        return 0 if pd.isna(cause) or days[cause] != days[event] else 1 + steps(cause)
+
+    return events.assign(steps=events["event_id"].map(steps)).sort_values(["date_start", "steps", "event_id"]).drop(columns="steps")
+
+
 @cache
 def index():
     """Return look-ups that every entry needs: reports with their sources by event, titles, names."""
     every = data()
-    events = every.events.sort_values(["date_start", "event_id"])
+    events = _in_order(every.events)
     reports = stats.documented(every).sort_values(["published", "source_id"])
 
     def lists(keys, values):  # by hand: pandas takes ten times as long
@@ -100,9 +111,16 @@ def _on(page, kind, table):
 def when(event):
     """Return the local date of an event in words, a range where it is one."""
     first, last = event.date_start, event.date_end
+    if event.date_precision == "month":
+        return f"{first:%B %Y}"
     if event.date_precision != "day":
         return f"{event.date_precision} of {day(first)}"
     return day(first) if first == last else f"{day(first)} to {day(last)}"
+
+
+def words_of(kind):
+    """Return a kind of event as words, "UN action"."""
+    return re.sub(r"^un\b", "UN", kind.replace("_", " "))
 
 
 def interval(low, high):
@@ -110,8 +128,8 @@ def interval(low, high):
     if pd.isna(low):
         return "no exact figure"
     if pd.isna(high):
-        return f"at least {low}"
-    return f"{low}" if low == high else f"{low} to {high}"
+        return f"at least {low:,}"
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def best(event, measure):
@@ -119,7 +137,7 @@ def best(event, measure):
     low, middle, high = (getattr(event, f"{measure}_{part}") for part in ("low", "best", "high"))
     if pd.isna(low):
         return ""
-    return f"{middle}" if low == high else f"{middle} ({low} to {high})"
+    return f"{middle:,}" if low == high else f"{middle:,} ({low:,} to {high:,})"
 
 
 def short(claim, most=125):
@@ -155,7 +173,8 @@ class _Register(SphinxDirective):
         which = self.arguments[0]
         if which in ("claims", "actors"):
             entry = getattr(self, f"_{which[:-1]}")
-            return [entry(row) for row in getattr(self.data, which).itertuples()]
+            rows = getattr(self.data, which)
+            return [entry(row) for row in (rows.sort_values("name", key=lambda names: names.str.casefold()) if which == "actors" else rows).itertuples()]
         if which == "quarters":
             return [self._quarters()]
         if which == "sources":
@@ -168,7 +187,7 @@ class _Register(SphinxDirective):
         if not kind:
             raise self.error(f"register takes quarters, sources, claims, actors or the name of its page, such as places or 2020-q1, not {which}")
         self.env.metadata[self.env.docname]["tocdepth"] = 2  # the page's own contents name its months, not every event
-        events = self.data.events.sort_values(["date_start", "event_id"])
+        events = self.data.events.loc[[row.Index for row in index().events.values()]]
         entries = [(row.event_id, self._event(row)) for row in _on(which, kind, events).itertuples()]
         entries += [(row.event_id, self._retired(row)) for row in _on(which, kind, self.data.retired).itertuples()]
         months = {}
@@ -177,7 +196,7 @@ class _Register(SphinxDirective):
             month += entry
         for month in months.values():
             items = [f'<li>{int(entry["ids"][0][8:10])}: <a href="#{entry["ids"][0]}">{escape(entry[0].astext())}</a></li>' for entry in month[1:]]
-            month.insert(1, nodes.raw("", f'<details class="ties"><summary>{len(items)} entries, by their day</summary><ul>{"".join(items)}</ul></details>', format="html"))
+            month.insert(1, nodes.raw("", f'<details class="ties"><summary>{len(items)} {"entry" if len(items) == 1 else "entries"}, by day</summary><ul>{"".join(items)}</ul></details>', format="html"))
         return list(months.values()) or [nodes.paragraph("", "The dataset holds no event of these days.")]
 
     def _event(self, event):
@@ -185,7 +204,7 @@ class _Register(SphinxDirective):
         who = f"by {_link('actor', event.actor_id, index.actors[event.actor_id])}"
         if pd.notna(event.target_id):
             who += f", to {_link('actor', event.target_id, index.actors[event.target_id])}"
-        facts = [when(event), _link("place", event.place_id, index.places[event.place_id]), f"{DOMAINS[event.domain][0]}: {escape(event.kind.replace('_', ' '))}", who]
+        facts = [when(event), _link("place", event.place_id, index.places[event.place_id]), f"{DOMAINS[event.domain][0]}: {escape(words_of(event.kind))}", who]
         if pd.notna(event.attribution):
             facts.append(f"attribution: {event.attribution}")
         reports = index.reports[event.event_id]
@@ -214,7 +233,7 @@ class _Register(SphinxDirective):
             return ""
         items = ""
         for claim_id, pieces in groupby(self.index.evidence[event_id], lambda piece: piece.claim_id):
-            says = " ".join(f"<em>{piece.bearing}</em> {HORIZONS[piece.horizon]}: {escape(piece.note)}" for piece in pieces)
+            says = "; ".join(f"<em>{piece.bearing}</em> {HORIZONS[piece.horizon]}: {escape(piece.note.rstrip('.'))}" for piece in pieces) + "."
             items += f"<li>{_link('claim', claim_id, f'{claim_id}: {self.index.claims[claim_id]}')}: {says}</li>"
         return f'<p class="ties"><strong>Bears on:</strong></p><ul class="ties">{items}</ul>'
 
@@ -273,7 +292,9 @@ class _Register(SphinxDirective):
         for page in (page for page in shelves("event") if page.name in days.index):
             row, span = counts.loc[page.name], "from={:%Y-%m-%d}&amp;to={:%Y-%m-%d}".format(*days.loc[page.name])
             cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
-            words = f"{page.name[:4]} Q{page.name[-1]}" if "-q" in page.name else f"from {pd.Timestamp(page.key[:10]):%d %b<br>%Y}"
+            first, last = days.loc[page.name]
+            whole = "-q" in page.name and not any(other.key[:4] == page.key[:4] and page.key < other.key <= f"{last:%Y-%m-32}" for other in shelves("event"))
+            words = f"{page.name[:4]} Q{page.name[-1]}" if whole else f"from {first.day} {first:%b<br>%Y}"
             rows.append([f'<a href="{page.name}.html">{words}</a>', f"{row.sum()}", *cells])
         totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]
         table = _table(["Quarter", "All", *(label for label, _ in DOMAINS.values())], [*rows, ["All", f"{len(events):,}", *totals]], "counts")
@@ -287,22 +308,25 @@ class _Register(SphinxDirective):
         foreign = sources["language"][sources["language"] != "en"]
         words = (
             f"{len(sources):,} documents, the reporting of {sources['origin'].nunique():,} origins; {len(foreign):,} are in one of {foreign.nunique()} languages other than English. "
-            f"{undated:,} bear no date. The day in the id of an entry decides on which page it stands, or the first letter where that says undated; where a page has to be divided, the address of before leads on."
+            f"{undated:,} bear no date. An entry stands on the page of the day in its id, or, where the id says undated, of its first letter; an address from before a page was divided still leads to its entry."
         )
         return nodes.raw("", f"<p>{words}</p>" + _table(["Page", "Documents"], rows), format="html")
 
     def _sources(self, which):
         items = []
-        for source in _on(which, "source", self.data.sources).sort_values(["origin", "published", "source_id"]).itertuples():
+        sources = _on(which, "source", self.data.sources)
+        by = ["source_id"] if "undated" in which else ["origin", "published", "source_id"]  # it is by the id that one is found there
+        for source in sources.sort_values(by, key=lambda column: column.str.casefold() if column.name == "origin" else column).itertuples():
             words = f"{source.publisher}, {day(source.published)}." + (f" Reporting: {source.origin}." if source.origin != source.publisher else "")
-            words += "".join(f" {self.index.ties[name]}" for name in dict.fromkeys([source.origin, source.publisher]) if name in self.index.ties)
+            words += "".join(f" {name}: {self.index.ties[name]}" for name in dict.fromkeys([source.publisher, source.origin]) if name in self.index.ties)
             language = "" if source.language == "en" else f' lang="{source.language}" dir="auto"'
             archived = f"https://web.archive.org/web/{source.accessed:%Y%m%d}/{source.url}"
             items.append(
-                f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}"{language}>{escape(source.title)}</a>. {escape(words)} '
+                f'<li id="{source.source_id}"><a class="reference external" href="{escape(source.url)}"{language}>{escape(source.title)}</a>{"" if source.title[-1] in ".?!:" else "."} {escape(words)} '
                 f'<a class="reference external" href="{escape(archived)}">Archived copies (may not exist)</a>{self._events("Backs", self.index.backs.get(source.source_id))}</li>'
             )
-        words = "By whose reporting it is, in the order of the alphabet; of one origin by their days. A title in [square brackets] is a description of ours, where the copy showed none. Whether the archive holds a copy was not looked up."
+        order = "In the order of their ids, which begin with the site" if "undated" in which else "By whose reporting it is, in the order of the alphabet; of one origin by their days"
+        words = f"{order}. A title in [square brackets] is a description of ours, where the copy showed none. Whether the archive holds a copy was not looked up."
         return nodes.raw("", f'<p>{words}</p><ul class="sources">{"".join(items)}</ul>', format="html")
 
     def _events(self, text, ids):

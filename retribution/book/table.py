@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from ..palette import DOMAINS
-from .register import address, best, data, index, when
+from .register import address, best, data, index, when, words_of
 
 PAGE = "register/table"
 FIRST = 25
@@ -52,7 +52,7 @@ def _row(event):
     cells = {
         "date": escape(when(event)),
         "title": f'<a href="{address("event", event.event_id)}">{escape(event.title)}</a>',
-        "domain": f"{DOMAINS[event.domain][0]}: {escape(event.kind.replace('_', ' '))}",
+        "domain": f"{DOMAINS[event.domain][0]}: {escape(words_of(event.kind))}",
         "who": escape(who),
         "where": escape(index().places[event.place_id]),
         "killed": best(event, "killed"),
@@ -71,7 +71,7 @@ def _form():
     order[""] = order.pop("-date")
     selects = {
         "domain": ("Domain", {key: label for key, (label, _) in DOMAINS.items()}),
-        "kind": ("Kind", {kind: kind.replace("_", " ") for kind in kinds}),
+        "kind": ("Kind", {kind: words_of(kind) for kind in kinds}),
         "actor": ("By or to whom", {key: name for key, name in sorted(look.actors.items(), key=lambda item: item[1]) if key in used}),
         "country": ("Country", dict(zip(countries, countries))),
         "place": ("Place", dict(sorted(look.places.items(), key=lambda item: item[1]))),

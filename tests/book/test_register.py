@@ -248,7 +248,7 @@ def test_an_event_says_what_it_bears_on(pages):
     notes = DATA.evidence.dropna(subset=["event_id"])
     found = {name: unescape(entry) for page in pages if re.match(r"register/\d{4}-", page) for name, entry in entries(page).items()}
     for row in notes.itertuples():
-        assert f"<em>{row.bearing}</em>" in found[row.event_id] and row.note in found[row.event_id], row.event_id
+        assert f"<em>{row.bearing}</em>" in found[row.event_id] and row.note.rstrip(".") in found[row.event_id], row.event_id
 
 
 def test_the_first_page_of_the_events_counts_what_its_links_show(pages):
