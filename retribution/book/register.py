@@ -43,8 +43,12 @@ def _in_order(events):
     days, before = dict(zip(events["event_id"], events["date_start"])), dict(zip(events["event_id"], events["responds_to"]))
 
     def steps(event):
-        cause = before[event]
-        return 0 if pd.isna(cause) or days[cause] != days[event] else 1 + steps(cause)
+        for count in range(9):  # no circle is followed for ever
+            cause = before[event]
+            if pd.isna(cause) or days[cause] != days[event]:
+                break
+            event = cause
+        return count
 
     return events.assign(steps=events["event_id"].map(steps)).sort_values(["date_start", "steps", "event_id"]).drop(columns="steps")
 

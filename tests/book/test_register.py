@@ -11,6 +11,7 @@ import pytest
 from conftest import HTML, ROOT, opened
 
 import retribution
+import pandas as pd
 from retribution.book import register
 
 DATA = retribution.load()
@@ -220,6 +221,14 @@ def test_a_party_with_very_many_events_leads_to_the_table(monkeypatch):
     assert "in the table" not in entry()
     monkeypatch.setattr(register, "LISTED", 5)
     assert f'<a href="table.html?actor=usa">All {len(ids)} events, in the table</a>' in entry() and ids[4] in entry() and ids[-1] not in entry()
+
+
+def test_an_answer_stands_after_what_it_answers_on_the_same_day():
+    days = pd.to_datetime(["2020-01-03", "2020-01-03", "2020-01-03", "2020-01-02"])
+    events = pd.DataFrame({"event_id": ["a", "b", "c", "z"], "date_start": days, "responds_to": ["b", "c", None, None]})
+    assert list(register._in_order(events)["event_id"]) == ["z", "c", "b", "a"]
+    circle = events.assign(responds_to=["b", "a", "z", None])
+    assert sorted(register._in_order(circle)["event_id"]) == ["a", "b", "c", "z"]
 
 
 def test_figures_that_an_event_is_in_are_those_that_draw_it(pages):
