@@ -7,11 +7,11 @@ from html import unescape
 from types import SimpleNamespace
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 from conftest import HTML, ROOT, opened
 
 import retribution
-import pandas as pd
 from retribution.book import register
 
 DATA = retribution.load()
