@@ -13,6 +13,11 @@ def put(path, text):
     new.replace(path)
 
 
+def after_whole(app, work, **options):
+    """Let Sphinx call ``work`` with the app once every page has been written; not where a build has left most as they are."""
+    app.connect("build-finished", lambda app, error: error or app.builder.format != "html" or app.book_partly or work(app), **options)
+
+
 def setup(app):
     """Connect each module; called by Sphinx."""
     from . import cards, cite, feeds, figures, formats, pages, register, table, versions  # here, for those who need one module and no Sphinx

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.writers.text import TextTranslator
 
-from . import cite
+from . import after_whole, cite
 from .cite import AUTHORS, CITATION
 from .register import address, data
 from .versions import FEED, key, subject, withdrawal_key, words
@@ -148,9 +148,7 @@ def _announce(app, docname, template, context, doctree):
     context["metatags"] = context.get("metatags", "") + f'<link rel="alternate" type="application/atom+xml" title="{TITLE}" href="{up}corrections.atom">'
 
 
-def _finish(app, error):
-    if error or app.builder.format != "html" or app.book_partly:
-        return
+def _finish(app):
     out = Path(app.outdir)
     _write(atom(), ATOM, out / "corrections.atom")
     (out / "llms.txt").write_text(llms(app), encoding="utf-8")
@@ -164,4 +162,4 @@ def setup(app):
     """Announce the feed on every page, and write the files."""
     app.connect("html-page-context", _announce)
     app.connect("html-page-context", _write_text)
-    app.connect("build-finished", _finish)
+    after_whole(app, _finish)

@@ -24,7 +24,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from .. import palette
-from . import cite
+from . import after_whole, cite
 from .cite import CITATION
 from .pictures import are_drawn, drawing, library, on, pictures
 from .register import address
@@ -46,6 +46,7 @@ DARK = {
     palette.PALE: "#2a5a80",
 }
 LONGEST = 250  # rows of a table
+# Columns that say where a mark is drawn, and what a row's link says.
 PLACING = "above alignment arrow claim_id drawn event_id force inner lat level line lon month order outer place quarter rank row shift until way".split()
 DRAWN = multiprocessing.get_context("fork").Event()  # as the processes that write pages, which are forks, can see it
 
@@ -396,10 +397,8 @@ def _write_colours(app, builder):
     sheet.write_text(css, encoding="utf-8")
 
 
-def _write_vega(app, error):
+def _write_vega(app):
     """Write the charting library."""
-    if error or app.builder.format != "html" or app.book_partly:
-        return
     folder = Path(app.outdir, "figures")
     folder.mkdir(exist_ok=True)
     (folder / "vega.js").write_bytes(library(_folder(app)).read_bytes())
@@ -416,6 +415,6 @@ def setup(app):
     app.add_post_transform(_Numbers)
     app.connect("write-started", _write_colours)
     app.connect("write-started", _watch)
-    app.connect("build-finished", _write_vega)
+    after_whole(app, _write_vega)
     app.add_css_file("figures.css")
     app.add_js_file("figures.js", loading_method="defer")

@@ -18,7 +18,7 @@ from sphinx.highlighting import PygmentsBridge
 from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.search.en import SearchEnglish
 
-from . import cite, formats
+from . import after_whole, cite, formats
 from .cite import CITATION
 from .register import claim_record, data, event_record
 
@@ -115,10 +115,8 @@ def _first_words(context, doctree):
     return html.unescape(words)
 
 
-def _write_citations(app, error):
+def _write_citations(app):
     """Write the records of all that can be cited, each format in one file."""
-    if error or app.builder.format != "html" or app.book_partly:
-        return
     first, *others = (cite.page(app, page) for page in app.builder.relations)
     entries = [first, cite.dataset(), *others]
     entries += [cite.figure(name, figure["title"]) for page in app.builder.relations for name, figure in app.env.metadata[page].get("figures", {}).items()]
@@ -224,10 +222,8 @@ def _merge_sheets(app, error):
         static.joinpath(part).unlink(missing_ok=True)
 
 
-def _write_policy(app, error):
+def _write_policy(app):
     """Write the policy that a host can send with the pages."""
-    if error or app.builder.format != "html" or app.book_partly:
-        return
     out, inline = Path(app.outdir), set()
     for path in out.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
@@ -277,8 +273,7 @@ def _numbered(env, docname):
 
 def _to_write(app, env):
     """Return the pages to write besides those that were read: all where another page shows what has changed."""
-    numbers = {name: {kind: list(ids) for kind, ids in kinds.items()} for name, kinds in app.book_numbers.items()}
-    if any((_face(env, name), _numbered(env, name)) != (face, numbers[name]) for name, face in app.book_faces.items()):
+    if any(_face(env, name) != face or _numbered(env, name) != {kind: list(ids) for kind, ids in app.book_numbers[name].items()} for name, face in app.book_faces.items()):
         shutil.rmtree(app.outdir)
         Path(app.outdir).mkdir()
         return env.found_docs
@@ -328,9 +323,9 @@ def setup(app):
     app.connect("html-page-context", _add_navigation, priority=600)
     app.connect("html-collect-pages", _forget_words)
     app.connect("html-page-context", _finish, priority=900)
-    app.connect("build-finished", _write_citations)
+    after_whole(app, _write_citations)
     app.connect("build-finished", _merge_sheets, priority=900)
-    app.connect("build-finished", _write_policy, priority=900)
+    after_whole(app, _write_policy, priority=900)
     for sheet in ("book.css", "print.css"):
         app.add_css_file(sheet)
     app.add_js_file("page.js", loading_method="defer")

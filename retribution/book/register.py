@@ -6,6 +6,7 @@ and ``{source}`` link to one entry, by its id or as ``text <id>``; an unknown id
 """
 
 import re
+from collections import Counter
 from functools import cache
 from html import escape
 from itertools import groupby
@@ -18,7 +19,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from .. import load, stats
-from ..dataset import MEASURES
+from ..dataset import MEASURES, quarter
 from ..palette import DOMAINS
 from ..shelves import LISTED, NAMES, shelf, shelves
 from . import cite
@@ -191,8 +192,7 @@ class _Register(SphinxDirective):
         if not kind:
             raise self.error(f"register takes quarters, sources, claims, actors or the name of its page, such as places or 2020-q1, not {which}")
         self.env.metadata[self.env.docname]["tocdepth"] = 2  # the page's own contents name its months, not every event
-        events = self.data.events.loc[[row.Index for row in index().events.values()]]
-        entries = [(row.event_id, self._event(row)) for row in _on(which, kind, events).itertuples()]
+        entries = [(name, self._event(row)) for name, row in self.index.events.items() if shelf(kind, name) == which]
         entries += [(row.event_id, self._retired(row)) for row in _on(which, kind, self.data.retired).itertuples()]
         months = {}
         for event_id, entry in entries:
@@ -292,12 +292,12 @@ class _Register(SphinxDirective):
         events = self.data.events.assign(page=[shelf("event", name) for name in self.data.events["event_id"]])
         counts = pd.crosstab(events["page"], events["domain"].astype(str))
         days = events.groupby("page")["date_start"].agg(["min", "max"])
+        in_quarter = Counter(quarter(page.key) for page in shelves("event"))
         rows = []
         for page in (page for page in shelves("event") if page.name in days.index):
             row, span = counts.loc[page.name], "from={:%Y-%m-%d}&amp;to={:%Y-%m-%d}".format(*days.loc[page.name])
             cells = [f'<a href="table.html?domain={domain}&amp;{span}">{row[domain]}</a>' if row.get(domain) else "" for domain in DOMAINS]
-            first, last = days.loc[page.name]
-            whole = "-q" in page.name and not any(other.key[:4] == page.key[:4] and page.key < other.key <= f"{last:%Y-%m-32}" for other in shelves("event"))
+            first, whole = days.loc[page.name, "min"], "-q" in page.name and in_quarter[quarter(page.key)] == 1
             words = f"{page.name[:4]} Q{page.name[-1]}" if whole else f"from {first.day} {first:%b<br>%Y}"
             rows.append([f'<a href="{page.name}.html">{words}</a>', f"{row.sum()}", *cells])
         totals = [f'<a href="table.html?domain={domain}">{counts[domain].sum()}</a>' for domain in DOMAINS]

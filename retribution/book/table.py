@@ -11,6 +11,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from ..palette import DOMAINS
+from . import after_whole
 from .register import address, best, data, index, when, words_of
 
 PAGE = "register/table"
@@ -116,10 +117,8 @@ def _rows():
     return json.dumps({"rows": rows} | names, ensure_ascii=False, separators=(",", ":"))
 
 
-def _write(app, error):
+def _write(app):
     """Write the data, and the library as a classic script: a module does not load from disk."""
-    if error or app.builder.name != "html" or app.book_partly:
-        return
     folder = Path(app.outdir, "register")
     (folder / "table-data.js").write_text(f"bookEvents({_rows()});\n", encoding="utf-8")
     module = Path(itables.__file__).with_name("html").joinpath("dt_bundle.js").read_text(encoding="utf-8")
@@ -139,4 +138,4 @@ def setup(app):
     """Add the directive, give its page its style and script, and write what that loads once the pages are done."""
     app.add_directive("event-table", _Table)
     app.connect("html-page-context", _add_assets)
-    app.connect("build-finished", _write)
+    after_whole(app, _write)

@@ -21,7 +21,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from ..dataset import DATA, quarter
-from . import ignored
+from . import after_whole, ignored
 from .cite import CITATION
 from .register import address, data, day, index, short
 
@@ -268,15 +268,17 @@ def _leave_room(translator, node):
     translator.body.append(f'<code class="literal" data-of="{node["of"]}">')
 
 
-def _finish(app, error):
+def _name(app, error):
     if error or app.builder.format != "html":
         return
     names = identifiers(Path(app.outdir).parent / "data.zip")
     for page in (Path(app.outdir, f"{name}.html") for name, about in app.env.metadata.items() if "identifiers" in about):
         text = re.sub(r'( data-of="(\w+)">)[^<]*', lambda place: place[1] + names[place[2]], page.read_text(encoding="utf-8"))
         page.write_text(text, encoding="utf-8")
-    if not app.book_partly:
-        write_moved(Path(app.outdir), {old: moved for old, (_, moved) in anchors().items() if moved})
+
+
+def _lead_on(app):
+    write_moved(Path(app.outdir), {old: moved for old, (_, moved) in anchors().items() if moved})
 
 
 def setup(app):
@@ -284,4 +286,5 @@ def setup(app):
     app.add_node(_Named, html=(_leave_room, lambda translator, node: translator.body.append("</code>")))
     app.add_directive("changes", _Changes)
     app.add_role("identifier", _Identifier())
-    app.connect("build-finished", _finish, priority=950)
+    app.connect("build-finished", _name, priority=950)
+    after_whole(app, _lead_on, priority=950)
